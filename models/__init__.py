@@ -1,0 +1,1 @@
+"""What SAM is: tensors in, tensors out; and its weights, found, checked and read safely."""

@@ -1,0 +1,69 @@
+"""Image encoders behind one call: normalised pixels in, image tokens out."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from .checkpoints import Checkpoint
+from .frame import GRID, MODEL_SIDE
+from .layers import has_fused_kernels, pack_layers
+from .recognise import Architecture
+from .tiny_vit import TinyViT
+from .tiny_vit_weights import tiny_vit_state
+
+
+class PlainViT(nn.Module):
+    """ViT-B, L or H: segment_anything's own module (global attention, so always the whole square)."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        # Imported here: it brings torchvision along, which the embedded model does not need.
+        from segment_anything.modeling.image_encoder import ImageEncoderViT
+
+        self.network = ImageEncoderViT(
+            img_size=MODEL_SIDE,
+            patch_size=16,
+            embed_dim=architecture.embed_dim,
+            depth=architecture.depth,
+            num_heads=architecture.heads,
+            mlp_ratio=4,
+            out_chans=256,
+            qkv_bias=True,
+            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+            use_rel_pos=True,
+            window_size=14,
+            global_attn_indexes=architecture.global_attention,
+        )
+
+    def forward_tokens(self, x: Tensor) -> Tensor:
+        """(B, 1024, 1024, 3) -> (B, 64, 64, 256)."""
+        return self.network(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+ImageEncoder = TinyViT | PlainViT
+
+
+def build_image_encoder(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> ImageEncoder:
+    """The encoder of a checkpoint, on a device, in a dtype, ready to run."""
+    prefix = "image_encoder."
+    official = {k.removeprefix(prefix): v for k, v in checkpoint.state.items() if k.startswith(prefix)}
+    encoder: ImageEncoder
+    with torch.device("meta"):  # no memory, no initialisation: every tensor is assigned below
+        encoder = TinyViT() if checkpoint.architecture.kind == "tiny_vit" else PlainViT(checkpoint.architecture)
+    if isinstance(encoder, TinyViT):
+        encoder.load_state_dict(tiny_vit_state(official), assign=True)
+    else:
+        encoder.network.load_state_dict(official, assign=True)
+    encoder.requires_grad_(False).eval().to(device=device, dtype=dtype)
+    if device.type == "cpu" and has_fused_kernels():
+        pack_layers(encoder)
+    return encoder
+
+
+def padding_tokens(encoder: ImageEncoder, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """(64, 64, 256): the embedding of a picture that is all padding, a constant of the model."""
+    blank = torch.zeros(1, MODEL_SIDE, MODEL_SIDE, 3, device=device, dtype=dtype)
+    return encoder.forward_tokens(blank)[0].reshape(GRID, GRID, -1).contiguous()

@@ -1,0 +1,116 @@
+"""SAM's mask decoder: prompt tokens and image tokens to mask logits and predicted IoU.
+
+Source: "Segment Anything", section 3; segment_anything/modeling/mask_decoder.py. The transposed convolutions
+(2 x 2, stride 2) are matrix products, since the tokens come last: each token gives its four pixels. Only the
+masks that are asked for are multiplied out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .frame import GRID, LOW_RES
+from .layers import Dense
+from .transformer import CHANNELS, TwoWayTransformer
+
+MASK_TOKENS = 4
+SINGLE, MULTI = slice(0, 1), slice(1, MASK_TOKENS)
+
+
+class _Head(nn.Module):
+    """A three-layer perceptron of the tokens (official names)."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        sizes = (CHANNELS, CHANNELS, CHANNELS, outputs)
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            x = F.relu(layer(x))
+        return self.layers[-1](x)
+
+
+class Upscaling(nn.Module):
+    """(B, 4096, 256) image tokens -> (B, 65536, 32): pixels in the order (y, x, ky1, kx1, ky2, kx2)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = Dense(CHANNELS, 4 * 64)
+        self.norm = nn.LayerNorm(64, eps=1e-6)
+        self.second = Dense(64, 4 * 32, "gelu")
+
+    def forward(self, image: Tensor) -> Tensor:
+        pixels = self.first(image).view(image.shape[0], -1, 64)
+        return self.second(F.gelu(self.norm(pixels))).view(image.shape[0], -1, 32)
+
+
+def _row_by_row() -> Tensor:
+    """(65536,) int64: for each low-res pixel, row by row, its number in the upscaling's order."""
+    cells = torch.arange(LOW_RES**2).view(GRID, GRID, 2, 2, 2, 2)  # y, x, ky1, kx1, ky2, kx2
+    return cells.permute(0, 2, 4, 1, 3, 5).reshape(-1)
+
+
+class MaskDecoder(nn.Module):
+    """Transformer, upscaling and heads. Names are the official ones but for `upscaling`."""
+
+    order: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.iou_token = nn.Embedding(1, CHANNELS)
+        self.mask_tokens = nn.Embedding(MASK_TOKENS, CHANNELS)
+        self.transformer = TwoWayTransformer()
+        self.upscaling = Upscaling()
+        self.output_hypernetworks_mlps = nn.ModuleList(_Head(32) for _ in range(MASK_TOKENS))
+        self.iou_prediction_head = _Head(MASK_TOKENS)
+        self.register_buffer("order", _row_by_row(), persistent=False)
+
+    def forward(self, image: Tensor, positions: Tensor, prompts: Tensor, wanted: slice) -> tuple[Tensor, Tensor]:
+        """Masks of prompts with one token count.
+
+        Args:
+            image: (1 or B, 4096, 256) image embedding plus dense prompt; 1 when all prompts share it.
+            positions: (4096, 256), the image tokens' positional encoding, same dtype.
+            prompts: (B, N, 256) float32 prompt tokens.
+            wanted: SINGLE (for unambiguous prompts) or MULTI (three candidates).
+
+        Returns:
+            (B, C, 256, 256) float32 low-res logits and (B, C) float32 predicted IoU.
+        """
+        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+        tokens = torch.cat([own.expand(len(prompts), -1, -1), prompts], dim=1)
+        tokens, image = self.transformer(tokens, image, positions)
+        predicted_iou = self.iou_prediction_head(tokens[:, 0])[:, wanted]
+        return self._masks(tokens[:, 1 : 1 + MASK_TOKENS], image, wanted), predicted_iou
+
+    def _masks(self, mask_tokens: Tensor, image: Tensor, wanted: slice) -> Tensor:
+        """(B, 4, 256) tokens and (B, 4096, 256) image tokens -> (B, C, 256, 256) float32."""
+        numbers = range(MASK_TOKENS)[wanted]
+        filters = torch.stack([self.output_hypernetworks_mlps[n](mask_tokens[:, n]) for n in numbers], dim=1)
+        pixels = self.upscaling(image)
+        return self._multiply(filters.to(pixels.dtype), pixels).view(-1, len(numbers), LOW_RES, LOW_RES)
+
+    def _multiply(self, filters: Tensor, pixels: Tensor) -> Tensor:
+        """(B, C, 32) and (B, 65536, 32) -> (B, C, 65536) float32, pixels row by row."""
+        if len(filters) == 1:  # a plain product: no transposed copy of the pixels
+            flat = F.linear(pixels[0], filters[0]).T[None].float()
+        else:
+            flat = (filters @ pixels.mT).float()
+        return flat.contiguous().index_select(2, self.order)
+
+
+def mask_decoder_state(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The state dict of `MaskDecoder` from tensors under the official names, without the leading `mask_decoder.`."""
+    state = {name: tensor for name, tensor in official.items() if not name.startswith("output_upscaling.")}
+    for ours, theirs in (("first", "0"), ("second", "3")):
+        weight = official[f"output_upscaling.{theirs}.weight"]  # (in, out, 2, 2)
+        state[f"upscaling.{ours}.weight"] = weight.permute(2, 3, 1, 0).reshape(-1, weight.shape[0])
+        state[f"upscaling.{ours}.bias"] = official[f"output_upscaling.{theirs}.bias"].repeat(4)
+    for kind in ("weight", "bias"):
+        state[f"upscaling.norm.{kind}"] = official[f"output_upscaling.1.{kind}"]
+    return state

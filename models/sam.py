@@ -1,0 +1,184 @@
+"""The whole network, without state between calls: `encode` a picture, `decode` prompts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .checkpoints import Checkpoint
+from .frame import GRID, MODEL_SIDE, Frame
+from .image_encoder import ImageEncoder, build_image_encoder, padding_tokens
+from .layers import has_fused_kernels, pack_layers
+from .mask_decoder import MULTI, SINGLE, MaskDecoder, mask_decoder_state
+from .prompt_encoder import PADDING, PromptEncoder
+from .recognise import Architecture
+
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+PIXEL_STD = (58.395, 57.12, 57.375)
+PATCH = MODEL_SIDE // GRID
+GPU_CHUNK = 64  # prompts decoded at once where there is memory bandwidth for it
+
+
+@dataclass(frozen=True, eq=False)
+class PromptTensors:
+    """One object's prompt in the model frame.
+
+    coords: (N, 2) float32 x y: points, then a box's two corners or, without a box, one padding point (0, 0).
+    labels: (N,) int64: 1 foreground, 0 background, 2 and 3 a box's corners, -1 padding.
+    low_res: (256, 256) float32 logits of an earlier mask, or None.
+    """
+
+    coords: Tensor
+    labels: Tensor
+    low_res: Tensor | None = None
+
+    @staticmethod
+    def pack(points: Tensor, labels: Tensor, box: Tensor | None, low_res: Tensor | None = None) -> PromptTensors:
+        """SAM's rule: box corners are two more points; without a box exactly one padding point, if any point.
+
+        Args:
+            points: (N, 2) x y, model frame; labels: (N,); box: (4,) x0 y0 x1 y1, model frame, or None.
+        """
+        if box is not None:
+            extra, kinds = box.reshape(2, 2), [2, 3]
+        elif len(points):
+            extra, kinds = points.new_zeros(1, 2), [PADDING]
+        else:
+            extra, kinds = points.new_zeros(0, 2), []
+        coords = torch.cat([points, extra]).float()
+        return PromptTensors(coords, torch.cat([labels, labels.new_tensor(kinds)]).long(), low_res)
+
+
+class Sam:
+    """Image encoder, prompt encoder and mask decoder on one device.
+
+    The encoder and the decoder's image side run in `dtype`; everything on the prompts' side is float32. On a CPU
+    pictures and prompts are computed one at a time, so that an answer never depends on its neighbours.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> None:
+        self.architecture: Architecture = checkpoint.architecture
+        self.device, self.dtype = device, dtype
+        self.encoder: ImageEncoder = build_image_encoder(checkpoint, device, dtype)
+        self.prompt_encoder = PromptEncoder()
+        self.prompt_encoder.load_state_dict(_part(checkpoint, "prompt_encoder."))
+        self.decoder = MaskDecoder()
+        self.decoder.load_state_dict(mask_decoder_state(_part(checkpoint, "mask_decoder.")))
+        for part in (self.prompt_encoder, self.decoder):
+            part.requires_grad_(False).eval().to(device)
+        self.decoder.upscaling.to(dtype)
+        if device.type == "cpu" and has_fused_kernels():
+            pack_layers(self.decoder)
+        self._positions = self.prompt_encoder.image_positions().to(dtype)
+        self._no_mask = self.prompt_encoder.no_mask_embed.weight.to(dtype)
+
+    @cached_property
+    def padding(self) -> Tensor:
+        """(64, 64, 256): what stands in an embedding where a rectangle ends and padding begins."""
+        with torch.inference_mode():
+            return padding_tokens(self.encoder, self.device, self.dtype)
+
+    def encode(self, pixels: Tensor, frame: Frame, *, rectangle: bool = False) -> Tensor:
+        """Image tokens of a picture.
+
+        Args:
+            pixels: (H, W, 3) uint8 RGB of the frame's window.
+            rectangle: encode only the picture, rounded up to 16 pixels of the model frame, and take the rest
+                from the embedding of pure padding (quicker, not the same to the letter).
+
+        Returns:
+            (4096, 256) in `dtype`, row by row.
+        """
+        scaled = self.normalise(resize(pixels.to(self.device), frame.scaled_size))
+        height, width = (-(-side // PATCH) * PATCH for side in scaled.shape[:2])
+        if not rectangle or (height, width) == (MODEL_SIDE, MODEL_SIDE):
+            return self.encode_square(scaled[None])[0]
+        tokens = self.encoder.forward_tokens(_pad(scaled[None], height, width))
+        embedding = self.padding.clone()
+        embedding[: height // PATCH, : width // PATCH] = tokens[0]
+        return embedding.flatten(0, 1)
+
+    def encode_square(self, scaled: Tensor) -> Tensor:
+        """(B, h, w, 3) normalised pixels, longer side 1024 -> (B, 4096, 256)."""
+        squares = _pad(scaled, MODEL_SIDE, MODEL_SIDE)
+        if self.device.type != "cpu":
+            return self.encoder.forward_tokens(squares).flatten(1, 2)
+        return torch.cat([self.encoder.forward_tokens(square[None]) for square in squares]).flatten(1, 2)
+
+    def normalise(self, scaled: Tensor) -> Tensor:
+        """(..., 3) RGB, 0 to 255 -> zero mean and unit variance as SAM was trained, in `dtype`."""
+        mean, std = scaled.new_tensor(PIXEL_MEAN, dtype=torch.float32), scaled.new_tensor(PIXEL_STD, dtype=torch.float32)
+        return scaled.float().sub_(mean).div_(std).to(self.dtype)
+
+    def decode(
+        self, tokens: Tensor, prompts: Sequence[PromptTensors], *, multimask: bool
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Masks of prompts on one image.
+
+        Args:
+            tokens: (4096, 256), as `encode` gives them.
+            prompts: any number; each may have its own number of points.
+            multimask: three candidates (tokens 1 to 3) instead of the single mask (token 0).
+
+        Returns:
+            For each prompt (C, 256, 256) float32 low-res logits and (C,) float32 predicted IoU.
+        """
+        answers: dict[int, tuple[Tensor, Tensor]] = {}
+        chunk = 1 if self.device.type == "cpu" else GPU_CHUNK
+        for group in _same_shape(prompts):
+            for first in range(0, len(group), chunk):
+                numbers = group[first : first + chunk]
+                logits, scores = self._decode_chunk(tokens, [prompts[n] for n in numbers], multimask)
+                answers.update(zip(numbers, zip(logits, scores, strict=True), strict=True))
+        return [answers[n] for n in range(len(prompts))]
+
+    def _decode_chunk(
+        self, tokens: Tensor, prompts: list[PromptTensors], multimask: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Prompts of one token count, all with an earlier mask or none -> (B, C, 256, 256) and (B, C)."""
+        coords = torch.stack([p.coords for p in prompts]).to(self.device)
+        labels = torch.stack([p.labels for p in prompts]).to(self.device)
+        earlier = [p.low_res for p in prompts if p.low_res is not None]
+        dense = self.prompt_encoder.dense(torch.stack(earlier).to(self.device)) if earlier else self._no_mask
+        image = tokens + dense.to(self.dtype)
+        image = image if image.dim() == 3 else image[None]
+        sparse = self.prompt_encoder.points(coords, labels)
+        return self.decoder(image, self._positions, sparse, MULTI if multimask else SINGLE)
+
+
+def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """(H, W, 3) uint8 -> (height, width, 3) uint8 by antialiased bilinear filtering, `size` = (width, height).
+
+    At most one grey level from segment_anything's own (Pillow's) result, and ten times quicker.
+    """
+    if (pixels.shape[1], pixels.shape[0]) == size:
+        return pixels
+    image = pixels.permute(2, 0, 1)[None]
+    if pixels.device.type != "cpu":
+        image = image.float()
+    image = F.interpolate(image, size[::-1], mode="bilinear", align_corners=False, antialias=True)
+    return image[0].permute(1, 2, 0)
+
+
+def _pad(scaled: Tensor, height: int, width: int) -> Tensor:
+    """(B, h, w, 3) -> (B, height, width, 3), zeros at the right and the bottom."""
+    return F.pad(scaled, (0, 0, 0, width - scaled.shape[2], 0, height - scaled.shape[1]))
+
+
+def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in checkpoint.state.items() if name.startswith(prefix)}
+
+
+def _same_shape(prompts: Sequence[PromptTensors]) -> list[list[int]]:
+    """Numbers of prompts, grouped by token count and by having an earlier mask; original order inside."""
+
+    def shape(number: int) -> tuple[int, bool]:
+        return len(prompts[number].labels), prompts[number].low_res is not None
+
+    return [list(group) for _, group in groupby(sorted(range(len(prompts)), key=shape), key=shape)]

@@ -1,0 +1,178 @@
+"""TinyViT-5M, MobileSAM's image encoder, written for speed: tokens last, batch norm folded, any rectangle.
+
+Source: Wu et al., "TinyViT: Fast Pretraining Distillation for Small Vision Transformers" (ECCV 2022),
+and Zhang et al., "Faster Segment Anything" (arXiv 2306.14289), which puts stages of 64, 128, 160 and
+320 channels behind SAM's neck. The arithmetic is theirs; what differs is the order of memory:
+activations are (B, H, W, C), so that every 1 x 1 convolution is a matrix product, and the two stages
+with most pixels are computed in strips of rows that stay in the cache.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .layers import Conv3x3, Dense
+from .windows import WindowIndex, window_index
+
+CHANNELS = (64, 128, 160, 320)
+DEPTHS = (2, 2, 6, 2)
+WINDOWS = (7, 7, 14, 7)
+HEAD_CHANNELS = 32
+STRIP_ROWS = 16
+CHUNK_ELEMENTS = 2**20
+
+
+class MBConv(nn.Module):
+    """Inverted bottleneck: 1 x 1 up, 3 x 3 depthwise, 1 x 1 down, residual, GELU."""
+
+    def __init__(self, channels: int, expand: int = 4) -> None:
+        super().__init__()
+        inner = channels * expand
+        self.up = Dense(channels, inner, "gelu")
+        self.mix = Conv3x3(inner, inner, groups=inner, activation="gelu")
+        self.down = Dense(inner, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C)."""
+        height = x.shape[1]
+        out = torch.empty_like(x)
+        for top in range(0, height, STRIP_ROWS):
+            bottom = min(top + STRIP_ROWS, height)
+            # One row more on each side: the convolution needs it, its own output there is dropped.
+            first, last = max(top - 1, 0), min(bottom + 1, height)
+            mixed = self.mix(self.up(x[:, first:last]))[:, top - first : bottom - first]
+            out[:, top:bottom] = F.gelu(self.down(mixed, residual=x[:, top:bottom]))
+        return out
+
+
+class Merge(nn.Module):
+    """Between stages: 1 x 1, 3 x 3 depthwise (stride 2 or 1), 1 x 1."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.enter = Dense(inputs, outputs, "gelu")
+        self.mix = Conv3x3(outputs, outputs, stride, groups=outputs, activation="gelu")
+        self.leave = Dense(outputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H / stride, W / stride, outputs)."""
+        s, height = self.stride, x.shape[1]
+        strips: list[Tensor] = []
+        for top in range(0, height // s, STRIP_ROWS):
+            bottom = min(top + STRIP_ROWS, height // s)
+            first, last = max(top - 1, 0), min(bottom + 1, height // s)
+            mixed = self.mix(self.enter(x[:, first * s : last * s]))[:, top - first : bottom - first]
+            strips.append(self.leave(mixed))
+        return torch.cat(strips, dim=1)
+
+
+class WindowAttention(nn.Module):
+    """Multi-head attention inside square windows, with a learned bias for each pair of places."""
+
+    def __init__(self, channels: int, window: int) -> None:
+        super().__init__()
+        self.window, self.heads = window, channels // HEAD_CHANNELS
+        self.norm = nn.LayerNorm(channels)
+        self.qkv = Dense(channels, 3 * channels)
+        self.proj = Dense(channels, channels)
+        self.bias = nn.Parameter(torch.empty(self.heads, window**2, window**2), requires_grad=False)
+
+    def forward(self, x: Tensor, index: WindowIndex) -> Tensor:
+        """(B, H, W, C) -> the same plus attention."""
+        channels = x.shape[-1]
+        qkv = self.qkv(self.norm(x)).view(-1, 3 * channels)
+        if index.padded:
+            # Padding is zero before the norm, hence the same query, key and value everywhere.
+            qkv = torch.cat([qkv, self.qkv(self.norm.bias[None])])
+        attended = self._attend(qkv.view(-1, HEAD_CHANNELS), index.gather)
+        attended = attended.view(-1, HEAD_CHANNELS).index_select(0, index.scatter)
+        return self.proj(attended.view(x.shape), residual=x)
+
+    def _attend(self, qkv: Tensor, gather: Tensor) -> Tensor:
+        """Rows of one head's channels -> (windows * heads, window^2, channels), a few windows at a time."""
+        places = self.window**2
+        attended = qkv.new_empty(gather.shape[1], places, HEAD_CHANNELS)
+        step = self.heads * max(1, CHUNK_ELEMENTS // (self.heads * places**2))
+        for first in range(0, gather.shape[1], step):
+            rows = gather[:, first : first + step]
+            q, k, v = qkv.index_select(0, rows.reshape(-1)).view(*rows.shape, HEAD_CHANNELS)
+            weights = self._weights(torch.bmm(q, k.transpose(1, 2)))
+            torch.bmm(weights, v, out=attended[first : first + step])
+        return attended
+
+    def _weights(self, scores: Tensor) -> Tensor:
+        """Softmax of scores (windows * heads, window^2, window^2) plus bias; `scores` is overwritten."""
+        scores.view(-1, *self.bias.shape).add_(self.bias)
+        return torch.softmax(scores, -1)
+
+
+class Block(nn.Module):
+    """Window attention, 3 x 3 depthwise convolution, feed-forward."""
+
+    def __init__(self, channels: int, window: int) -> None:
+        super().__init__()
+        self.attention = WindowAttention(channels, window)
+        self.local = Conv3x3(channels, channels, groups=channels)
+        self.norm = nn.LayerNorm(channels)
+        self.up = Dense(channels, 4 * channels, "gelu")
+        self.down = Dense(4 * channels, channels)
+
+    def forward(self, x: Tensor, index: WindowIndex) -> Tensor:
+        """(B, H, W, C) -> (B, H, W, C)."""
+        x = self.local(self.attention(x, index))
+        rows = x.view(-1, x.shape[-1])
+        for part in rows.split(max(1, CHUNK_ELEMENTS // (4 * x.shape[-1]))):
+            part.copy_(self.down(self.up(self.norm(part)), residual=part))
+        return x
+
+
+class Stage(nn.Module):
+    """Blocks of one resolution, then the step to the next one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        channels, self.window = CHANNELS[number], WINDOWS[number]
+        self.heads = channels // HEAD_CHANNELS
+        self.blocks = nn.ModuleList(Block(channels, self.window) for _ in range(DEPTHS[number]))
+        last = number + 1 == len(CHANNELS)
+        self.merge = None if last else Merge(channels, CHANNELS[number + 1], stride=2 if number == 1 else 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, H, W, C) -> (B, H', W', C')."""
+        index = window_index(*x.shape[:3], self.window, self.heads, x.device)
+        for block in self.blocks:
+            x = block(x, index)
+        return x if self.merge is None else self.merge(x)
+
+
+class TinyViT(nn.Module):
+    """The whole encoder: picture to embedding."""
+
+    img_size = 1024
+
+    def __init__(self) -> None:
+        super().__init__()
+        first = CHANNELS[0]
+        self.stem1 = Conv3x3(3, first // 2, stride=2, activation="gelu")
+        self.stem2 = Conv3x3(first // 2, first, stride=2)
+        self.convs = nn.Sequential(*(MBConv(first) for _ in range(DEPTHS[0])))
+        self.merge = Merge(first, CHANNELS[1], stride=2)
+        self.stages = nn.Sequential(*(Stage(n) for n in (1, 2, 3)))
+        self.neck_in = Dense(CHANNELS[3], 256)
+        self.neck_norm1 = nn.LayerNorm(256, eps=1e-6)
+        self.neck_mix = Conv3x3(256, 256)
+        self.neck_norm2 = nn.LayerNorm(256, eps=1e-6)
+
+    def forward_tokens(self, x: Tensor) -> Tensor:
+        """(B, H, W, 3) normalised pixels, H and W multiples of 16 -> (B, H / 16, W / 16, 256)."""
+        x = self.stem2(self.stem1(x))
+        x = self.stages(self.merge(self.convs(x)))
+        x = self.neck_norm1(self.neck_in(x))
+        return self.neck_norm2(self.neck_mix(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) -> (B, 256, H / 16, W / 16), the shape segment_anything's Sam expects."""
+        return self.forward_tokens(x.permute(0, 2, 3, 1).contiguous()).permute(0, 3, 1, 2)
