@@ -95,9 +95,7 @@ def _check_zip(path: Path, size: int) -> None:
             "Download or copy it again."
         ) from error
     if any(name.endswith("/constants.pkl") for name in names):
-        raise CheckpointError(
-            f"{path}: it is a TorchScript program; plain weights (a state dict) are needed."
-        )
+        raise CheckpointError(f"{path}: it is a TorchScript program; plain weights (a state dict) are needed.")
     if not any(name.endswith("data.pkl") for name in names):
         shown = ", ".join(names[:3]) or "nothing"
         raise CheckpointError(f"{path}: it is a zip of other things ({shown}), not weights. Unpack it first?")

@@ -73,9 +73,7 @@ def _refuse_halves(there: Mapping[str, bool]) -> None:
     absent = [_PARTS[start] for start, found in there.items() if not found]
     if absent:
         present = [_PARTS[start] for start, found in there.items() if found]
-        raise CheckpointError(
-            f"it holds only {' and '.join(present)}; {' and '.join(absent)} missing. {_OFFICIAL}"
-        )
+        raise CheckpointError(f"it holds only {' and '.join(present)}; {' and '.join(absent)} missing. {_OFFICIAL}")
 
 
 def _describe_strangers(names: list[str]) -> str:

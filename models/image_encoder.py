@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .checkpoints import Checkpoint
-from .frame import GRID, MODEL_SIDE
+from .frame import MODEL_SIDE
 from .layers import has_fused_kernels, pack_layers
 from .recognise import Architecture
 from .tiny_vit import TinyViT
@@ -32,7 +32,7 @@ class PlainViT(nn.Module):
             mlp_ratio=4,
             out_chans=256,
             qkv_bias=True,
-            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+            norm_layer=partial(nn.LayerNorm, eps=1e-6),  # pyright: ignore[reportArgumentType]
             use_rel_pos=True,
             window_size=14,
             global_attn_indexes=architecture.global_attention,
@@ -61,9 +61,3 @@ def build_image_encoder(checkpoint: Checkpoint, device: torch.device, dtype: tor
     if device.type == "cpu" and has_fused_kernels():
         pack_layers(encoder)
     return encoder
-
-
-def padding_tokens(encoder: ImageEncoder, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """(64, 64, 256): the embedding of a picture that is all padding, a constant of the model."""
-    blank = torch.zeros(1, MODEL_SIDE, MODEL_SIDE, 3, device=device, dtype=dtype)
-    return encoder.forward_tokens(blank)[0].reshape(GRID, GRID, -1).contiguous()

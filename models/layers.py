@@ -62,9 +62,7 @@ class Dense(_Packable):
 class Conv3x3(_Packable):
     """A 3 x 3 convolution with padding 1 on (B, H, W, C) tokens; depthwise when groups = channels."""
 
-    def __init__(
-        self, inputs: int, outputs: int, stride: int = 1, groups: int = 1, activation: str = "none"
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, groups: int = 1, activation: str = "none") -> None:
         super().__init__((outputs, inputs // groups, 3, 3), activation)
         self.stride, self.groups = [stride, stride], groups
 
@@ -82,7 +80,16 @@ class Conv3x3(_Packable):
             y = self._activate(y)
         else:
             y = torch.ops.mkldnn._convolution_pointwise(
-                nchw, self._packed, self.bias, [1, 1], self.stride, [1, 1], self.groups, self.activation, [], "none"
+                nchw,
+                self._packed,
+                self.bias,
+                [1, 1],
+                self.stride,
+                [1, 1],
+                self.groups,
+                self.activation,
+                [],
+                "none",
             )
         return y.permute(0, 2, 3, 1).contiguous()
 

@@ -50,7 +50,8 @@ def has_native_bfloat16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu":
         return False
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    # torch has no public name for these; its own inductor and quantisation code ask in the same way.
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
 
 
 def build_sam(checkpoint: Checkpoint, device: torch.device, precision: str, facts: Facts) -> Sam:

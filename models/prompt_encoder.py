@@ -21,9 +21,7 @@ class _RandomFourier(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.positional_encoding_gaussian_matrix = nn.Parameter(
-            torch.empty(2, channels // 2), requires_grad=False
-        )
+        self.positional_encoding_gaussian_matrix = nn.Parameter(torch.empty(2, channels // 2), requires_grad=False)
 
     def forward(self, unit: Tensor) -> Tensor:
         """(..., 2) x y in [0, 1] -> (..., channels)."""
@@ -73,10 +71,12 @@ class PromptEncoder(nn.Module):
         Returns:
             (B, N, 256) float32.
         """
-        kinds = [self.not_a_point_embed, *self.point_embeddings]
-        table = torch.cat([kind.weight for kind in kinds])
+        table = torch.cat([self.not_a_point_embed.weight, *(kind.weight for kind in self._kinds())])
         position = self.pe_layer((coords + 0.5) / MODEL_SIDE)
         return torch.where((labels == PADDING)[..., None], 0.0, position) + table[labels + 1]
+
+    def _kinds(self) -> list[nn.Embedding]:
+        return [kind for kind in self.point_embeddings if isinstance(kind, nn.Embedding)]
 
     def dense(self, low_res_logits: Tensor) -> Tensor:
         """(B, 256, 256) float32 low-res logits -> (B, 4096, 256) to be added to the image tokens."""

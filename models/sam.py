@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import groupby
 
 import torch
@@ -13,7 +12,7 @@ from torch.nn import functional as F
 
 from .checkpoints import Checkpoint
 from .frame import GRID, MODEL_SIDE, Frame
-from .image_encoder import ImageEncoder, build_image_encoder, padding_tokens
+from .image_encoder import ImageEncoder, build_image_encoder
 from .layers import has_fused_kernels, pack_layers
 from .mask_decoder import MULTI, SINGLE, MaskDecoder, mask_decoder_state
 from .prompt_encoder import PADDING, PromptEncoder
@@ -78,29 +77,28 @@ class Sam:
         self._positions = self.prompt_encoder.image_positions().to(dtype)
         self._no_mask = self.prompt_encoder.no_mask_embed.weight.to(dtype)
 
-    @cached_property
     def padding(self) -> Tensor:
-        """(64, 64, 256): what stands in an embedding where a rectangle ends and padding begins."""
-        with torch.inference_mode():
-            return padding_tokens(self.encoder, self.device, self.dtype)
+        """(64, 64, 256): the embedding of pure padding, a constant of the model, for `encode`."""
+        blank = torch.zeros(1, MODEL_SIDE, MODEL_SIDE, 3, device=self.device, dtype=self.dtype)
+        return self.encoder.forward_tokens(blank)[0]
 
-    def encode(self, pixels: Tensor, frame: Frame, *, rectangle: bool = False) -> Tensor:
+    def encode(self, pixels: Tensor, frame: Frame, *, padding: Tensor | None = None) -> Tensor:
         """Image tokens of a picture.
 
         Args:
             pixels: (H, W, 3) uint8 RGB of the frame's window.
-            rectangle: encode only the picture, rounded up to 16 pixels of the model frame, and take the rest
-                from the embedding of pure padding (quicker, not the same to the letter).
+            padding: (64, 64, 256) of `padding()`: encode only the picture, rounded up to 16 pixels of the model
+                frame, and take the rest from there (quicker, not the same to the letter). None: the whole square.
 
         Returns:
             (4096, 256) in `dtype`, row by row.
         """
         scaled = self.normalise(resize(pixels.to(self.device), frame.scaled_size))
         height, width = (-(-side // PATCH) * PATCH for side in scaled.shape[:2])
-        if not rectangle or (height, width) == (MODEL_SIDE, MODEL_SIDE):
+        if padding is None or (height, width) == (MODEL_SIDE, MODEL_SIDE):
             return self.encode_square(scaled[None])[0]
         tokens = self.encoder.forward_tokens(_pad(scaled[None], height, width))
-        embedding = self.padding.clone()
+        embedding = padding.clone()
         embedding[: height // PATCH, : width // PATCH] = tokens[0]
         return embedding.flatten(0, 1)
 
@@ -113,7 +111,10 @@ class Sam:
 
     def normalise(self, scaled: Tensor) -> Tensor:
         """(..., 3) RGB, 0 to 255 -> zero mean and unit variance as SAM was trained, in `dtype`."""
-        mean, std = scaled.new_tensor(PIXEL_MEAN, dtype=torch.float32), scaled.new_tensor(PIXEL_STD, dtype=torch.float32)
+        mean, std = (
+            scaled.new_tensor(PIXEL_MEAN, dtype=torch.float32),
+            scaled.new_tensor(PIXEL_STD, dtype=torch.float32),
+        )
         return scaled.float().sub_(mean).div_(std).to(self.dtype)
 
     def decode(
@@ -138,9 +139,7 @@ class Sam:
                 answers.update(zip(numbers, zip(logits, scores, strict=True), strict=True))
         return [answers[n] for n in range(len(prompts))]
 
-    def _decode_chunk(
-        self, tokens: Tensor, prompts: list[PromptTensors], multimask: bool
-    ) -> tuple[Tensor, Tensor]:
+    def _decode_chunk(self, tokens: Tensor, prompts: list[PromptTensors], multimask: bool) -> tuple[Tensor, Tensor]:
         """Prompts of one token count, all with an earlier mask or none -> (B, C, 256, 256) and (B, C)."""
         coords = torch.stack([p.coords for p in prompts]).to(self.device)
         labels = torch.stack([p.labels for p in prompts]).to(self.device)

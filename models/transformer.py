@@ -8,8 +8,8 @@ associative, so the tokens can be projected instead:
     image to token:  scores  (X Wq) (T Wk)^T  =  X (Wq Wk^T T^T)        output  P (T Wv) Wo = P (T Wv Wo)
 
 A key bias adds the same to all scores of a row and cancels in the softmax; a value bias adds once, since
-weights sum to 1. Before the first layer all prompts without an earlier mask share the image tokens X. Token-side arithmetic is float32
-always; the image side runs in the embedding's dtype.
+weights sum to 1. Before the first layer all prompts without an earlier mask share the image tokens X.
+Token-side arithmetic is float32 always; the image side runs in the embedding's dtype.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ class TwoWayLayer(nn.Module):
         self.cross_attn_token_to_image = CrossAttention()
         self.mlp = _FeedForward()
         self.cross_attn_image_to_token = CrossAttention()
-        for n in (1, 2, 3, 4):
-            setattr(self, f"norm{n}", nn.LayerNorm(CHANNELS))
+        self.norm1, self.norm2 = nn.LayerNorm(CHANNELS), nn.LayerNorm(CHANNELS)
+        self.norm3, self.norm4 = nn.LayerNorm(CHANNELS), nn.LayerNorm(CHANNELS)
 
     def forward(self, tokens: Tensor, origin: Tensor, image: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """tokens, origin (B, T, 256) float32; image (1 or B, 4096, 256); positions (4096, 256)."""

@@ -25,9 +25,7 @@ class WindowIndex:
 
 
 @lru_cache(maxsize=64)
-def window_index(
-    batch: int, height: int, width: int, window: int, heads: int, device: torch.device
-) -> WindowIndex:
+def window_index(batch: int, height: int, width: int, window: int, heads: int, device: torch.device) -> WindowIndex:
     """The index of a (batch, height, width) grid of tokens cut into windows from the top left."""
     rows, columns = -(-height // window), -(-width // window)
     tokens = batch * height * width

@@ -1,0 +1,85 @@
+"""clickmask: cut any object out of any image with a click.
+
+    from clickmask import Segmenter
+
+    image = Segmenter().open("dog.jpg")
+    image.click(420, 310).save("dog.png")
+
+This page is all that is public; names are loaded when first used, so that `clickmask --help` need not wait for torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .models.errors import (
+        CheckpointError,
+        ChecksumError,
+        ClickmaskError,
+        ClosedError,
+        DownloadError,
+        EmbeddingError,
+        ImageError,
+        MissingExtraError,
+        OutputError,
+        PredictorArgumentError,
+        PredictorStateError,
+        PromptError,
+        SettingsError,
+        UnknownVariantError,
+        WeightsError,
+    )
+    from .service.compat import SamPredictor, sam_model_registry
+    from .service.masks import Mask
+    from .service.open_image import OpenImage
+    from .service.prompts import Prompt
+    from .service.segmenter import Segmenter
+    from .service.thing import Thing
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CheckpointError",
+    "ChecksumError",
+    "ClickmaskError",
+    "ClosedError",
+    "DownloadError",
+    "EmbeddingError",
+    "ImageError",
+    "Mask",
+    "MissingExtraError",
+    "OpenImage",
+    "OutputError",
+    "PredictorArgumentError",
+    "PredictorStateError",
+    "Prompt",
+    "PromptError",
+    "SamPredictor",
+    "Segmenter",
+    "SettingsError",
+    "Thing",
+    "UnknownVariantError",
+    "WeightsError",
+    "__version__",
+    "sam_model_registry",
+]
+
+_HOMES = {
+    "Mask": "service.masks",
+    "OpenImage": "service.open_image",
+    "Prompt": "service.prompts",
+    "SamPredictor": "service.compat",
+    "Segmenter": "service.segmenter",
+    "Thing": "service.thing",
+    "sam_model_registry": "service.compat",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES.get(name, 'models.errors')}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

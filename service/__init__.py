@@ -1,0 +1,1 @@
+"""What clickmask does: images in, masks out; files, formats, and the command line."""

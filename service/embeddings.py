@@ -1,0 +1,83 @@
+"""Embeddings on disk: one .safetensors file, tied to the model and the image it was made from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..models.errors import EmbeddingError
+from ..models.frame import GRID, Frame
+from .files import write_atomic
+from .images import Picture
+
+FAMILY = "sam"
+SHAPE = (GRID * GRID, 256)
+
+
+@dataclass(frozen=True, eq=False)
+class SavedEmbedding:
+    """What an embedding file holds.
+
+    tokens: (4096, 256), row by row. image_digest: the picture's (`Picture.digest`).
+    """
+
+    tokens: Tensor
+    frame: Frame
+    image_digest: str
+    image_name: str | None
+    provenance: dict[str, Any]
+
+
+def write_embedding(
+    path: str | os.PathLike[str],
+    tokens: Tensor,
+    frame: Frame,
+    picture: Picture,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write an embedding, whole or not at all. Raises OutputError when the path cannot be written."""
+    about = {
+        "family": FAMILY,
+        "image": {
+            "width": frame.width,
+            "height": frame.height,
+            "sha256": picture.digest,
+            "name": picture.name,
+        },
+        "window": list(frame.window),
+        "provenance": dict(provenance),
+    }
+    data = save({"tokens": tokens.cpu().contiguous()}, {"clickmask": json.dumps(about)})
+    write_atomic(path, data)
+
+
+def read_embedding(path: str | os.PathLike[str]) -> SavedEmbedding:
+    """Read an embedding file.
+
+    Raises:
+        EmbeddingError: missing, damaged, or not an embedding of this family; the message names the file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["clickmask"])
+            tokens = file.get_tensor("tokens")
+        image, window = about["image"], tuple(int(side) for side in about["window"])
+        frame = Frame(int(image["width"]), int(image["height"]), (window[0], window[1], window[2], window[3]))
+        saved = SavedEmbedding(tokens, frame, image["sha256"], image["name"], about["provenance"])
+    except FileNotFoundError as error:
+        raise EmbeddingError(f"{path}: there is no such file") from error
+    except (OSError, SafetensorError) as error:
+        raise EmbeddingError(f"{path}: cannot be read as an embedding ({error})") from error
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise EmbeddingError(f"{path}: not an embedding written by clickmask") from error
+    if about.get("family") != FAMILY or tuple(tokens.shape) != SHAPE or not torch.is_floating_point(tokens):
+        raise EmbeddingError(f"{path}: expected a {FAMILY} embedding of shape {SHAPE}, got {tuple(tokens.shape)}")
+    return saved

@@ -1,0 +1,15 @@
+"""The objects alone, on a transparent ground."""
+
+from __future__ import annotations
+
+from ..cutouts import cutout
+from .encoding import encode_png
+from .result import Result
+
+
+def write_cutout(result: Result) -> bytes:
+    """An RGBA PNG of all objects together, cropped to their box.
+
+    Raises OutputError when the result has no picture, or no object has a pixel.
+    """
+    return encode_png(cutout(result.photo(), result.union()))

@@ -1,0 +1,79 @@
+"""What a writer is given: one picture's objects, and how they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...models.errors import OutputError
+from ..images import Picture
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectResult:
+    """One object.
+
+    `mask`: (H, W) bool, image frame. `score`: predicted IoU, `stability`: stability score, None where
+    unknown. `index`: the object's number, 0 and up, which also picks its colour. `prompt`: what was asked, a
+    mapping of points [[x, y], ...], labels, box [x0, y0, x1, y1] or None, and previous (bool: whether an
+    earlier mask was given).
+    """
+
+    mask: np.ndarray
+    score: float | None = None
+    stability: float | None = None
+    index: int = 0
+    label: str | None = None
+    prompt: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """All objects of one picture, which is `width` x `height` pixels when upright.
+
+    `picture` may be missing (None), as it is when a result was read from a file; then `name`, `sha256` (the
+    picture's digest) and `orientation` say which it was. Raises OutputError when a mask or the picture is of
+    another size.
+    """
+
+    width: int
+    height: int
+    objects: Sequence[ObjectResult] = ()
+    provenance: Mapping[str, object] = field(default_factory=dict)
+    picture: Picture | None = None
+    name: str | None = None
+    sha256: str | None = None
+    orientation: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse objects that do not lie on the picture."""
+        expected = (self.height, self.width)
+        if self.picture is not None and self.picture.pixels.shape[:2] != expected:
+            raise OutputError(f"the picture is {self.picture.size}, expected {(self.width, self.height)}")
+        for item in self.objects:
+            if item.mask.shape != expected or item.mask.dtype != np.bool_:
+                raise OutputError(
+                    f"object {item.index}: expected a bool mask of shape {expected}, "
+                    f"got {item.mask.dtype} {item.mask.shape}"
+                )
+
+    @classmethod
+    def of(cls, picture: Picture, objects: Sequence[ObjectResult], provenance: Mapping[str, object]) -> Result:
+        """The result of a picture at hand. Its digest is computed only when a writer asks for it."""
+        width, height = picture.size
+        return cls(width, height, objects, provenance, picture, picture.name, None, picture.orientation)
+
+    def union(self) -> np.ndarray:
+        """(H, W) bool: the pixels of any object."""
+        together = np.zeros((self.height, self.width), bool)
+        for item in self.objects:
+            together |= item.mask
+        return together
+
+    def photo(self) -> np.ndarray:
+        """The picture's pixels, (H, W, 3) uint8 RGB. Raises OutputError when the picture is missing."""
+        if self.picture is None:
+            raise OutputError("this format shows the photo, but the result holds masks only: give the picture too")
+        return self.picture.pixels

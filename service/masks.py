@@ -1,0 +1,162 @@
+"""A mask: what the decoder said about one object, and everything that follows from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..models.errors import ClosedError
+from ..models.frame import Frame, upsample
+from . import cleaning, cutouts, polygons, rle
+from .files import write_atomic
+from .formats import write
+from .formats.encoding import encode_png
+from .formats.result import ObjectResult, Result
+from .images import Picture
+from .prompts import Prompt
+from .rle import Rle
+
+STABILITY_OFFSET = 1.0  # logits, as segment_anything's automatic mask generator has it
+
+
+@dataclass(eq=False)
+class PhotoSource:
+    """The photo behind an image's masks, shared by all of them and given back when the image is closed."""
+
+    width: int
+    height: int
+    picture: Picture | None
+    why_missing: str = "the embedding was loaded without its image: pass image= to load_embedding"
+
+    def get(self) -> Picture:
+        """The picture. Raises ClosedError when it is not there, saying why."""
+        if self.picture is None:
+            raise ClosedError(f"this needs the photo's pixels, and {self.why_missing}")
+        return self.picture
+
+    def close(self) -> None:
+        """Give the pixels back."""
+        self.picture, self.why_missing = None, "the image was closed: open it again"
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """One object's mask, in the frame of the whole image whatever window it was found in.
+
+    logits: (256, 256) float32 low-res logits of the encoded window, the decoder's own; > 0 is object.
+    score: predicted IoU. index: its place in the decoder's answer (0 to 2 of three candidates, else 0).
+    frame: where the logits lie. prompt: what was asked. provenance: with which model and settings.
+    """
+
+    logits: np.ndarray
+    score: float
+    index: int
+    frame: Frame
+    prompt: Prompt
+    provenance: Mapping[str, Any]
+    source: PhotoSource = field(repr=False)
+    cleaned: np.ndarray | None = field(default=None, repr=False)
+
+    @cached_property
+    def pixels(self) -> np.ndarray:
+        """(H, W) bool, image frame; read-only."""
+        pixels = self._inside() if self.cleaned is None else self.cleaned
+        pixels.setflags(write=False)
+        return pixels
+
+    def _inside(self) -> np.ndarray:
+        inside = (self._full_logits() > 0).numpy()
+        if self.frame.is_whole:
+            return inside
+        x0, y0, x1, y1 = self.frame.window
+        whole = np.zeros((self.frame.height, self.frame.width), bool)
+        whole[y0:y1, x0:x1] = inside
+        return whole
+
+    def _full_logits(self) -> torch.Tensor:
+        """(h, w) float32 logits at the window's own resolution."""
+        return upsample(torch.from_numpy(self.logits)[None], self.frame)[0]
+
+    @cached_property
+    def stability(self) -> float:
+        """Stability score: IoU of the mask thresholded at +1 and at -1; 0.0 where both are empty."""
+        logits = self._full_logits()
+        union = int((logits > -STABILITY_OFFSET).sum())
+        return int((logits > STABILITY_OFFSET).sum()) / union if union else 0.0
+
+    @cached_property
+    def box(self) -> tuple[int, int, int, int] | None:
+        """(x0, y0, x1, y1) pixels, x1 and y1 exclusive; None when the mask is empty."""
+        rows, columns = np.flatnonzero(self.pixels.any(1)), np.flatnonzero(self.pixels.any(0))
+        if not len(rows):
+            return None
+        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+    @cached_property
+    def area(self) -> int:
+        """Pixels."""
+        return int(np.count_nonzero(self.pixels))
+
+    def rle(self) -> Rle:
+        """COCO's compressed run lengths: {"size": [H, W], "counts": str}."""
+        return rle.encode(self.pixels)
+
+    def polygons(self, tolerance: float = 0.0) -> list[list[np.ndarray]]:
+        """Parts, each an outer ring and its holes, as (N, 2) x y in the image frame; see `polygons.to_polygons`."""
+        return polygons.to_polygons(self.pixels, tolerance)
+
+    def cutout(self, pad: int = 0, feather: float = 0.0) -> np.ndarray:
+        """(h, w, 4) uint8 RGBA, cropped to the mask's box grown by `pad` pixels; `feather` softens the edge.
+
+        Raises:
+            OutputError: the mask is empty. ClosedError: the photo's pixels are not there any more.
+        """
+        return cutouts.cutout(self.source.get().pixels, self.pixels, pad, feather)
+
+    def clean(self, specks: float = 0.0, holes: float = 0.0) -> Mask:
+        """The mask without parts, and with holes filled, that are smaller than these shares of its area.
+
+        Raises:
+            PromptError: a share is not between 0 and 1.
+        """
+        return replace(self, cleaned=cleaning.clean(self.pixels, specks, holes))
+
+    def save(self, path: str | os.PathLike[str], format: str | None = None) -> None:
+        """Write the mask: .png a black and white mask, .jpg the photo with the mask on it, .json the data.
+
+        Args:
+            format: "png", "cutout", "overlay" or "json" where the extension does not say enough.
+
+        Raises:
+            OutputError: an unknown extension or format, or a path that cannot be written.
+        """
+        write_atomic(path, write(to_result([self], self.source, self.provenance), path, format))
+
+    def _repr_png_(self) -> bytes:
+        """A notebook's view: the photo with the mask on it, or the mask alone without the photo."""
+        if self.source.picture is None:
+            return encode_png(self.pixels.astype(np.uint8) * 255)
+        return encode_png(preview(cutouts.overlay(self.source.picture.pixels, [self.pixels])))
+
+    def _as_object(self, number: int) -> ObjectResult:
+        return ObjectResult(self.pixels, self.score, self.stability, number, None, self.prompt.describe())
+
+
+def to_result(masks: Sequence[Mask], source: PhotoSource, provenance: Mapping[str, Any]) -> Result:
+    """Masks of one image as a writer takes them; works without the photo for formats that do not show it."""
+    objects = [mask._as_object(number) for number, mask in enumerate(masks)]
+    if source.picture is None:
+        return Result(source.width, source.height, objects, provenance)
+    return Result.of(source.picture, objects, provenance)
+
+
+def preview(pixels: np.ndarray, longest: int = 768) -> np.ndarray:
+    """(H, W, 3) uint8, thinned to at most `longest` pixels a side by whole steps: for notebooks only."""
+    step = -(-max(pixels.shape[:2]) // longest)
+    return np.ascontiguousarray(pixels[::step, ::step])

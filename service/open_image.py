@@ -1,0 +1,174 @@
+"""An image that was encoded: ask it for masks as often as you like."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models.errors import ClosedError
+from ..models.frame import Frame
+from ..models.sam import Sam
+from .embeddings import write_embedding
+from .formats.encoding import encode_png
+from .masks import Mask, PhotoSource, preview
+from .prompts import Box, Point, Prompt, to_tensors, window_box
+from .thing import Thing
+
+
+class Network:
+    """A model and how it is used: what an open image needs of its segmenter."""
+
+    def __init__(self, sam: Sam, digest: str, padding: Tensor | None, provenance: Mapping[str, Any]) -> None:
+        self.sam, self.digest, self.padding, self.provenance = sam, digest, padding, dict(provenance)
+
+    @torch.inference_mode()
+    def encode(self, pixels: np.ndarray, frame: Frame) -> Tensor:
+        """(H, W, 3) uint8 RGB of the frame's window -> (4096, 256) image tokens."""
+        return self.sam.encode(torch.from_numpy(pixels), frame, padding=self.padding)
+
+
+class OpenImage:
+    """An encoded image (or a window of one); prompts and masks are in the whole image's frame.
+
+    Calls change nothing, so threads may share it. Made by `Segmenter.open`; a context manager.
+    """
+
+    def __init__(self, network: Network, source: PhotoSource, frame: Frame, tokens: Tensor) -> None:
+        self._network, self._source, self._frame = network, source, frame
+        self._tokens: Tensor | None = tokens
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the whole image in pixels."""
+        return self._frame.width, self._frame.height
+
+    @property
+    def frame(self) -> Frame:
+        """Where the encoded part lies in the image."""
+        return self._frame
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB, the whole image upright. Raises ClosedError when it is not there any more."""
+        return self._source.get().pixels
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Model, effective precision, fit, device and thread count: with what the answers are made."""
+        return dict(self._network.provenance)
+
+    def embedding(self) -> np.ndarray:
+        """(256, 64, 64) float32: the image encoder's output, as segment_anything lays it out."""
+        return self._open_tokens().float().cpu().numpy().T.reshape(256, 64, 64).copy()
+
+    def click(self, x: float, y: float) -> Mask:
+        """The best mask for one foreground point (image frame). Raises PromptError for a point outside."""
+        return self.segment(points=[(x, y)])
+
+    def segment(
+        self,
+        points: Sequence[Point] | np.ndarray = (),
+        labels: Sequence[int] | np.ndarray | None = None,
+        box: Box | Sequence[float] | np.ndarray | None = None,
+        previous: Mask | np.ndarray | None = None,
+    ) -> Mask:
+        """The mask of one object; the arguments are those of `Prompt`.
+
+        One point alone gives the best of three candidates by predicted IoU, anything more the single mask.
+
+        Raises:
+            PromptError: the prompt makes no sense on this image. ClosedError: the image was closed.
+        """
+        return self.segment_many([_prompt(points, labels, box, previous)])[0]
+
+    def candidates(
+        self,
+        points: Sequence[Point] | np.ndarray = (),
+        labels: Sequence[int] | np.ndarray | None = None,
+        box: Box | Sequence[float] | np.ndarray | None = None,
+    ) -> list[Mask]:
+        """The decoder's three masks for a prompt, best predicted IoU first; `index` is the decoder's order."""
+        prompt = _prompt(points, labels, box, None)
+        return self._decode([prompt], multimask=True)[0]
+
+    def segment_many(self, prompts: Sequence[Prompt]) -> list[Mask]:
+        """One mask for each prompt, in their order; prompts may differ in everything."""
+        ambiguous = [n for n, prompt in enumerate(prompts) if prompt.is_ambiguous]
+        clear = [n for n, prompt in enumerate(prompts) if not prompt.is_ambiguous]
+        masks: dict[int, Mask] = {}
+        for numbers, multimask in ((ambiguous, True), (clear, False)):
+            answers = self._decode([prompts[n] for n in numbers], multimask=multimask)
+            masks.update((n, answer[0]) for n, answer in zip(numbers, answers, strict=True))
+        return [masks[n] for n in range(len(prompts))]
+
+    @torch.inference_mode()
+    def _decode(self, prompts: Sequence[Prompt], *, multimask: bool) -> list[list[Mask]]:
+        """For each prompt its masks, best predicted IoU first."""
+        tokens = self._open_tokens()
+        tensors = [to_tensors(prompt, self._frame) for prompt in prompts]
+        answers = self._network.sam.decode(tokens, tensors, multimask=multimask)
+        return [self._masks(prompt, logits, scores) for prompt, (logits, scores) in zip(prompts, answers, strict=True)]
+
+    def _masks(self, prompt: Prompt, logits: Tensor, scores: Tensor) -> list[Mask]:
+        arrays, numbers = logits.cpu().numpy(), scores.tolist()
+        order = sorted(range(len(numbers)), key=lambda n: -numbers[n])
+        provenance = self._network.provenance
+        return [Mask(arrays[n], numbers[n], n, self._frame, prompt, provenance, self._source) for n in order]
+
+    def start(self) -> Thing:
+        """An empty object to click on: each click refines the mask of the one before."""
+        self._open_tokens()
+        return Thing(self)
+
+    def window(self, box: Box | Sequence[float] | np.ndarray) -> OpenImage:
+        """This image with only the part in `box` encoded, at full resolution: for small things.
+
+        Prompts and masks stay in the whole image's frame. Raises PromptError for a box outside the image.
+        """
+        self._open_tokens()
+        width, height = self.size
+        x0, y0, x1, y1 = window = window_box(box, width, height)
+        frame = Frame(width, height, window)
+        tokens = self._network.encode(np.ascontiguousarray(self.pixels[y0:y1, x0:x1]), frame)
+        source = PhotoSource(width, height, self._source.get())
+        return OpenImage(self._network, source, frame, tokens)
+
+    def save_embedding(self, path: str | os.PathLike[str]) -> None:
+        """Write the embedding as .safetensors; `Segmenter.load_embedding` opens it without encoding again."""
+        write_embedding(path, self._open_tokens(), self._frame, self._source.get(), self._network.provenance)
+
+    def close(self) -> None:
+        """Give embedding and pixels back; masks keep working, but for cut-outs and overlays."""
+        self._tokens = None
+        self._source.close()
+
+    def _open_tokens(self) -> Tensor:
+        if self._tokens is None:
+            raise ClosedError("this image was closed: open it again to ask for more masks")
+        return self._tokens
+
+    def __enter__(self) -> OpenImage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        part = "" if self._frame.is_whole else f", window={self._frame.window}"
+        return f"<OpenImage {width} x {height}{part}{', closed' if self._tokens is None else ''}>"
+
+    def _repr_png_(self) -> bytes:
+        return encode_png(preview(self.pixels))
+
+
+def _prompt(points: Any, labels: Any, box: Any, previous: Any) -> Prompt:
+    return Prompt(points=points, labels=labels, box=box, previous=previous)

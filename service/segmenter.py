@@ -1,0 +1,188 @@
+"""The door of clickmask: a model on a device, to which images are opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from platformdirs import user_cache_path
+
+from ..models.checkpoints import Source, load_checkpoint
+from ..models.download import Progress
+from ..models.errors import ClickmaskError, EmbeddingError, SettingsError
+from ..models.facts import Facts
+from ..models.frame import Frame
+from ..models.precision import build_sam, choose_device
+from ..models.sam import Sam
+from .embeddings import read_embedding
+from .images import Picture, read_picture
+from .masks import PhotoSource
+from .open_image import Network, OpenImage
+
+FITS = ("auto", "square", "rectangle")
+REFINES = ("auto", "off")
+READ_AHEAD = 2  # pictures decoded while one is encoded
+
+Skip = Callable[[object, ClickmaskError], None]
+
+
+class Segmenter:
+    """A SAM model, ready to open images. It holds no state that a call changes: threads may share it.
+
+    Args:
+        model: "vit_t" (MobileSAM, in the package), "vit_b", "vit_l" or "vit_h" (fetched once, and checked), a path to
+            a .pth, .pt or .safetensors checkpoint, a segment_anything `Sam`, or a state dict.
+        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1" or "mps".
+        precision: "auto" (bfloat16 where the hardware has it and it passes a self-check), "float32", "bfloat16", or
+            "float16" (GPUs).
+        fit: "square" encodes as SAM does; "rectangle" leaves the padding out (vit_t; quicker, equal in quality but
+            not in every mask); "auto" is the rectangle for vit_t on a CPU, else the square.
+        refine: "auto" or "off"; there is no refinement yet, so both are off.
+        cache_dir: where downloads and the self-check's result are kept; the user's cache folder by default.
+        progress: called with (bytes so far, bytes in all or None) while a model is fetched.
+
+    Raises:
+        SettingsError: an unknown or impossible setting. WeightsError: the model cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: Source = "vit_t",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        fit: str = "auto",
+        refine: str = "auto",
+        cache_dir: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        _check("fit", fit, FITS)
+        _check("refine", refine, REFINES)
+        place = choose_device(device)
+        folder = Path(cache_dir) if cache_dir is not None else user_cache_path("clickmask")
+        checkpoint = load_checkpoint(model, cache_dir=folder, progress=progress)
+        facts = Facts(folder, checkpoint.digest, place)
+        sam = build_sam(checkpoint, place, precision, facts)
+        rectangle = _rectangle(fit, checkpoint.architecture.kind, place)
+        self._network = Network(
+            sam,
+            checkpoint.digest,
+            _padding(sam, facts) if rectangle else None,
+            {
+                "model": checkpoint.architecture.variant or checkpoint.architecture.title,
+                "digest": checkpoint.digest,
+                "device": place.type,
+                "precision": str(sam.dtype).removeprefix("torch."),
+                "fit": "rectangle" if rectangle else "square",
+                "refine": "off",
+                "torch": torch.__version__,
+                "threads": torch.get_num_threads(),
+            },
+        )
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Model, digest, and the settings in effect; part of every output."""
+        return dict(self._network.provenance)
+
+    def __repr__(self) -> str:
+        p = self._network.provenance
+        return f"<Segmenter {p['model']} on {p['device']}, {p['precision']}, {p['fit']}>"
+
+    def open(self, source: object, *, channels: str = "rgb", name: str | None = None) -> OpenImage:
+        """Read and encode one image.
+
+        Args:
+            source: a path, bytes, a binary file, an (H, W, 3) uint8 array, a torch tensor or a PIL image.
+            channels: "rgb" or "bgr", the order in arrays and tensors.
+            name: the image's name in outputs and messages, where the source has none.
+
+        Raises:
+            ImageError: the image cannot be read or used.
+        """
+        return self._encode(read_picture(source, channels=channels, name=name))
+
+    def open_many(self, sources: Iterable[object], *, on_error: Skip | None = None) -> Iterator[OpenImage]:
+        """Open images one after the other, in order; the next ones are decoded while one is encoded.
+
+        At most three are held at a time, besides those the caller keeps.
+
+        Args:
+            on_error: called with (source, error) for an image that cannot be opened, which is then left out;
+                without it the error is raised.
+        """
+        rest = iter(sources)
+        with ThreadPoolExecutor(1, thread_name_prefix="clickmask-read") as pool:
+
+            def submit(count: int) -> list[tuple[object, Future[Picture]]]:
+                return [(source, pool.submit(read_picture, source)) for source in islice(rest, count)]
+
+            waiting = submit(READ_AHEAD)
+            while waiting:
+                source, picture = waiting.pop(0)
+                waiting += submit(1)
+                try:
+                    image = self._encode(picture.result())
+                except ClickmaskError as error:
+                    if on_error is None:
+                        raise
+                    on_error(source, error)
+                else:
+                    del picture
+                    yield image
+
+    def load_embedding(self, path: str | os.PathLike[str], *, image: object = None) -> OpenImage:
+        """An image from its saved embedding, without encoding it.
+
+        Args:
+            image: the image itself, as `open` takes it; needed for cut-outs, overlays and windows.
+
+        Raises:
+            EmbeddingError: the file is no embedding, or one of another model or of another image.
+        """
+        saved = read_embedding(path)
+        if saved.provenance.get("digest") != self._network.digest:
+            raise EmbeddingError(
+                f"{path}: made with model {saved.provenance.get('model')} ({saved.provenance.get('digest')}), "
+                f"not with this one ({self._network.digest}); encode the image again"
+            )
+        picture = None if image is None else read_picture(image)
+        if picture is not None and picture.digest != saved.image_digest:
+            raise EmbeddingError(f"{path}: made from another image than the one given ({saved.image_name})")
+        sam = self._network.sam
+        network = Network(sam, self._network.digest, self._network.padding, saved.provenance)
+        source = PhotoSource(saved.frame.width, saved.frame.height, picture)
+        return OpenImage(network, source, saved.frame, saved.tokens.to(sam.device, sam.dtype))
+
+    def _encode(self, picture: Picture) -> OpenImage:
+        frame = Frame.whole(*picture.size)
+        tokens = self._network.encode(picture.pixels, frame)
+        return OpenImage(self._network, PhotoSource(*picture.size, picture), frame, tokens)
+
+
+def _check(field: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise SettingsError(f"{field}={value!r} is unknown; use {', '.join(known)}")
+
+
+def _rectangle(fit: str, kind: str, device: torch.device) -> bool:
+    """Whether to encode only the picture: by wish, or by default where it is quicker and as good."""
+    if fit == "rectangle" and kind != "tiny_vit":
+        raise SettingsError("fit='rectangle' is for vit_t alone: the other encoders look at the whole square")
+    return fit == "rectangle" or (fit == "auto" and kind == "tiny_vit" and device.type == "cpu")
+
+
+@torch.inference_mode()
+def _padding(sam: Sam, facts: Facts) -> torch.Tensor:
+    """The embedding of pure padding: computed once on a machine, then remembered."""
+    name = f"padding_{str(sam.dtype).removeprefix('torch.')}"
+    padding = facts.recall(name)
+    if padding is None:
+        padding = sam.padding()
+        facts.remember(name, padding)
+    return padding.to(sam.device, sam.dtype)
