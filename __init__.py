@@ -8,10 +8,10 @@
 This page is all that is public; names are loaded when first used, so that `clickmask --help` need not wait for torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import importlib as _importlib
+import typing as _typing
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from .models.errors import (
         CheckpointError,
         ChecksumError,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "__version__",
     "CheckpointError",
     "ChecksumError",
     "ClickmaskError",
@@ -54,14 +55,13 @@ __all__ = [
     "PredictorStateError",
     "Prompt",
     "PromptError",
+    "sam_model_registry",
     "SamPredictor",
     "Segmenter",
     "SettingsError",
     "Thing",
     "UnknownVariantError",
     "WeightsError",
-    "__version__",
-    "sam_model_registry",
 ]
 
 _HOMES = {
@@ -75,10 +75,10 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES.get(name, 'models.errors')}", __name__), name)
+    return getattr(_importlib.import_module(f".{_HOMES.get(name, 'models.errors')}", __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -75,7 +75,7 @@ class MissingExtraError(ClickmaskError, ImportError):
 
 
 class PredictorStateError(ClickmaskError, RuntimeError):
-    """`SamPredictor` was asked for a mask before it was given an image."""
+    """`SamPredictor` was asked for a mask, or for the embedding, before it was given an image."""
 
 
 class PredictorArgumentError(ClickmaskError, AssertionError):

@@ -30,10 +30,10 @@ class Facts:
     def recall(self, name: str) -> Tensor | None:
         """The tensor remembered under a name, or None; a damaged file counts as forgotten."""
         path = self._path(name)
-        if not path.is_file():
-            return None
         try:
             return load_file(path)["value"]
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except (OSError, SafetensorError, KeyError) as error:
             log.warning("%s is damaged and will be computed anew (%s)", path, error)
             return None

@@ -76,18 +76,24 @@ class Frame:
 
 
 def upsample(low_res: Tensor, frame: Frame) -> Tensor:
-    """Low-res logits to the encoded window's own pixels, as `Sam.postprocess_masks` does it.
+    """Low-res logits (N, 256, 256) float32 to (N, height, width) of the frame's window, its own pixels."""
+    return upsample_to(low_res, frame.scaled_size, frame.window_size)
 
-    Bilinear to 1024 x 1024, crop of the padding, bilinear to the window's size; the padding is cropped
+
+def upsample_to(low_res: Tensor, scaled_size: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """Low-res logits to a picture's own pixels, as `Sam.postprocess_masks` does it.
+
+    Bilinear to 1024 x 1024, crop of the padding, bilinear to the picture's size; the padding is cropped
     before the first step wherever it cannot touch a pixel, which changes nothing.
 
     Args:
         low_res: (N, 256, 256) float32.
+        scaled_size: (width, height) of the picture in the model frame; size: (width, height) wanted.
 
     Returns:
-        (N, height, width) float32 for the frame's window.
+        (N, height, width) float32.
     """
-    width, height = frame.scaled_size
+    width, height = scaled_size
     factor = MODEL_SIDE // LOW_RES
     rows, columns = (min(LOW_RES, -(-side // factor) + 1) for side in (height, width))
     logits = F.interpolate(
@@ -96,7 +102,7 @@ def upsample(low_res: Tensor, frame: Frame) -> Tensor:
         mode="bilinear",
         align_corners=False,
     )[..., :height, :width]
-    target = frame.window_size[::-1]
+    target = size[::-1]
     if target != (height, width):
         logits = F.interpolate(logits, target, mode="bilinear", align_corners=False)
     return logits[:, 0]

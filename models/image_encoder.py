@@ -18,29 +18,34 @@ from .tiny_vit_weights import tiny_vit_state
 class PlainViT(nn.Module):
     """ViT-B, L or H: segment_anything's own module (global attention, so always the whole square)."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        # Imported here: it brings torchvision along, which the embedded model does not need.
-        from segment_anything.modeling.image_encoder import ImageEncoderViT
-
-        self.network = ImageEncoderViT(
-            img_size=MODEL_SIDE,
-            patch_size=16,
-            embed_dim=architecture.embed_dim,
-            depth=architecture.depth,
-            num_heads=architecture.heads,
-            mlp_ratio=4,
-            out_chans=256,
-            qkv_bias=True,
-            norm_layer=partial(nn.LayerNorm, eps=1e-6),  # pyright: ignore[reportArgumentType]
-            use_rel_pos=True,
-            window_size=14,
-            global_attn_indexes=architecture.global_attention,
-        )
+        self.network = network
 
     def forward_tokens(self, x: Tensor) -> Tensor:
         """(B, 1024, 1024, 3) -> (B, 64, 64, 256)."""
         return self.network(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+def plain_vit(architecture: Architecture) -> nn.Module:
+    """segment_anything's `ImageEncoderViT` of that size."""
+    # Imported here: it brings torchvision along, which the embedded model does not need.
+    from segment_anything.modeling.image_encoder import ImageEncoderViT
+
+    return ImageEncoderViT(
+        img_size=MODEL_SIDE,
+        patch_size=16,
+        embed_dim=architecture.embed_dim,
+        depth=architecture.depth,
+        num_heads=architecture.heads,
+        mlp_ratio=4,
+        out_chans=256,
+        qkv_bias=True,
+        norm_layer=partial(nn.LayerNorm, eps=1e-6),  # pyright: ignore[reportArgumentType]
+        use_rel_pos=True,
+        window_size=14,
+        global_attn_indexes=architecture.global_attention,
+    )
 
 
 ImageEncoder = TinyViT | PlainViT
@@ -52,7 +57,9 @@ def build_image_encoder(checkpoint: Checkpoint, device: torch.device, dtype: tor
     official = {k.removeprefix(prefix): v for k, v in checkpoint.state.items() if k.startswith(prefix)}
     encoder: ImageEncoder
     with torch.device("meta"):  # no memory, no initialisation: every tensor is assigned below
-        encoder = TinyViT() if checkpoint.architecture.kind == "tiny_vit" else PlainViT(checkpoint.architecture)
+        encoder = (
+            TinyViT() if checkpoint.architecture.kind == "tiny_vit" else PlainViT(plain_vit(checkpoint.architecture))
+        )
     if isinstance(encoder, TinyViT):
         encoder.load_state_dict(tiny_vit_state(official), assign=True)
     else:

@@ -16,7 +16,9 @@ from .checkpoints import Checkpoint
 from .errors import SettingsError
 from .facts import Facts
 from .frame import MODEL_SIDE, Frame
+from .padding import recall_padding
 from .sam import PromptTensors, Sam
+from .tiny_vit import TinyViT
 
 log = logging.getLogger("clickmask")
 
@@ -34,7 +36,7 @@ def choose_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise SettingsError(f"device={name!r} is not a device; use auto, cpu, cuda, cuda:1 or mps") from error
     if device.type not in ("cpu", "cuda", "mps"):
         raise SettingsError(f"device={name!r} is not supported; use auto, cpu, cuda, cuda:1 or mps")
@@ -60,8 +62,18 @@ def build_sam(checkpoint: Checkpoint, device: torch.device, precision: str, fact
     Raises:
         SettingsError: an unknown precision, or float16 on a CPU.
     """
-    if precision != "auto":
-        return Sam(checkpoint, device, _dtype(precision, device))
+    sam = (
+        _checked(checkpoint, device, facts)
+        if precision == "auto"
+        else Sam(checkpoint, device, _dtype(precision, device))
+    )
+    if isinstance(sam.encoder, TinyViT) and device.type == "cpu":
+        sam.padding = recall_padding(sam.encoder, torch.empty(0, device=device, dtype=sam.dtype), facts)
+    return sam
+
+
+def _checked(checkpoint: Checkpoint, device: torch.device, facts: Facts) -> Sam:
+    """bfloat16 if it is native and agrees with float32, else float32."""
     if not has_native_bfloat16(device):
         return Sam(checkpoint, device, torch.float32)
     quick = Sam(checkpoint, device, torch.bfloat16)

@@ -10,10 +10,11 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .frame import GRID, MODEL_SIDE
 
-PADDING, BACKGROUND, FOREGROUND, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT = -1, 0, 1, 2, 3
+PADDING, BACKGROUND, FOREGROUND, BOX_TOP_LEFT, BOX_BOTTOM_RIGHT, UNKNOWN = -1, 0, 1, 2, 3, 4
 
 
 class _RandomFourier(nn.Module):
@@ -66,12 +67,13 @@ class PromptEncoder(nn.Module):
 
         Args:
             coords: (B, N, 2) float32, x y in the model frame; the half pixel is added here and nowhere else.
-            labels: (B, N) int64: 1 foreground, 0 background, 2 and 3 a box's corners, -1 padding.
+            labels: (B, N) int64: 1 foreground, 0 background, 2 and 3 a box's corners, -1 padding, 4 a place alone.
 
         Returns:
             (B, N, 256) float32.
         """
         table = torch.cat([self.not_a_point_embed.weight, *(kind.weight for kind in self._kinds())])
+        table = F.pad(table, (0, 0, 0, 1))  # UNKNOWN: nothing is added to the position
         position = self.pe_layer((coords + 0.5) / MODEL_SIDE)
         return torch.where((labels == PADDING)[..., None], 0.0, position) + table[labels + 1]
 
@@ -84,6 +86,6 @@ class PromptEncoder(nn.Module):
 
     def image_positions(self) -> Tensor:
         """(4096, 256) float32: the positional encoding of the image tokens, row by row."""
-        steps = (torch.arange(GRID, device=self.no_mask_embed.weight.device) + 0.5) / GRID
+        steps = (torch.arange(GRID, dtype=torch.float32, device=self.no_mask_embed.weight.device) + 0.5) / GRID
         y, x = torch.meshgrid(steps, steps, indexing="ij")
         return self.pe_layer(torch.stack([x, y], dim=-1)).flatten(0, 1)

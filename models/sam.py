@@ -11,16 +11,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .checkpoints import Checkpoint
-from .frame import GRID, MODEL_SIDE, Frame
+from .frame import MODEL_SIDE, Frame
 from .image_encoder import ImageEncoder, build_image_encoder
 from .layers import has_fused_kernels, pack_layers
 from .mask_decoder import MULTI, SINGLE, MaskDecoder, mask_decoder_state
+from .padding import Padding, encode_picture, pad
 from .prompt_encoder import PADDING, PromptEncoder
 from .recognise import Architecture
+from .tiny_vit import TinyViT
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
-PATCH = MODEL_SIDE // GRID
 GPU_CHUNK = 64  # prompts decoded at once where there is memory bandwidth for it
 
 
@@ -61,14 +62,19 @@ class Sam:
     pictures and prompts are computed one at a time, so that an answer never depends on its neighbours.
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, encoder: ImageEncoder | None = None
+    ) -> None:
+        """`encoder`: one that exists already, on that device and in that dtype; else it is built from the weights."""
         self.architecture: Architecture = checkpoint.architecture
         self.device, self.dtype = device, dtype
-        self.encoder: ImageEncoder = build_image_encoder(checkpoint, device, dtype)
-        self.prompt_encoder = PromptEncoder()
-        self.prompt_encoder.load_state_dict(_part(checkpoint, "prompt_encoder."))
-        self.decoder = MaskDecoder()
-        self.decoder.load_state_dict(mask_decoder_state(_part(checkpoint, "mask_decoder.")))
+        self.encoder: ImageEncoder = encoder or build_image_encoder(checkpoint, device, dtype)
+        self.padding: Padding | None = None  # set once, by `build_sam`, where it helps
+        with torch.random.fork_rng(devices=[]):  # torch fills new layers at random: not with the caller's numbers
+            self.prompt_encoder, self.decoder = PromptEncoder(), MaskDecoder()
+        # Assigned, not copied: float32 whatever the caller's default dtype is.
+        self.prompt_encoder.load_state_dict(_part(checkpoint, "prompt_encoder."), assign=True)
+        self.decoder.load_state_dict(mask_decoder_state(_part(checkpoint, "mask_decoder.")), assign=True)
         for part in (self.prompt_encoder, self.decoder):
             part.requires_grad_(False).eval().to(device)
         self.decoder.upscaling.to(dtype)
@@ -77,37 +83,33 @@ class Sam:
         self._positions = self.prompt_encoder.image_positions().to(dtype)
         self._no_mask = self.prompt_encoder.no_mask_embed.weight.to(dtype)
 
-    def padding(self) -> Tensor:
-        """(64, 64, 256): the embedding of pure padding, a constant of the model, for `encode`."""
-        blank = torch.zeros(1, MODEL_SIDE, MODEL_SIDE, 3, device=self.device, dtype=self.dtype)
-        return self.encoder.forward_tokens(blank)[0]
-
-    def encode(self, pixels: Tensor, frame: Frame, *, padding: Tensor | None = None) -> Tensor:
+    def encode(self, pixels: Tensor, frame: Frame, *, margin: int | None = None) -> Tensor:
         """Image tokens of a picture.
 
         Args:
             pixels: (H, W, 3) uint8 RGB of the frame's window.
-            padding: (64, 64, 256) of `padding()`: encode only the picture, rounded up to 16 pixels of the model
-                frame, and take the rest from there (quicker, not the same to the letter). None: the whole square.
+            margin: leave out the padding farther than so many pixels of the model frame from the picture, a multiple
+                of 16; only for a TinyViT whose `padding` is known (see `padding.py`). None: the whole square.
 
         Returns:
             (4096, 256) in `dtype`, row by row.
         """
         scaled = self.normalise(resize(pixels.to(self.device), frame.scaled_size))
-        height, width = (-(-side // PATCH) * PATCH for side in scaled.shape[:2])
-        if padding is None or (height, width) == (MODEL_SIDE, MODEL_SIDE):
-            return self.encode_square(scaled[None])[0]
-        tokens = self.encoder.forward_tokens(_pad(scaled[None], height, width))
-        embedding = padding.clone()
-        embedding[: height // PATCH, : width // PATCH] = tokens[0]
-        return embedding.flatten(0, 1)
+        if margin is not None and self.padding is not None and isinstance(self.encoder, TinyViT):
+            return encode_picture(self.encoder, scaled, self.padding, margin=margin)
+        return self.encode_square(scaled[None])[0]
 
     def encode_square(self, scaled: Tensor) -> Tensor:
         """(B, h, w, 3) normalised pixels, longer side 1024 -> (B, 4096, 256)."""
-        squares = _pad(scaled, MODEL_SIDE, MODEL_SIDE)
         if self.device.type != "cpu":
-            return self.encoder.forward_tokens(squares).flatten(1, 2)
-        return torch.cat([self.encoder.forward_tokens(square[None]) for square in squares]).flatten(1, 2)
+            return self.encoder.forward_tokens(pad(scaled, MODEL_SIDE, MODEL_SIDE)).flatten(1, 2)
+        return torch.stack([self._encode_one(picture) for picture in scaled])
+
+    def _encode_one(self, scaled: Tensor) -> Tensor:
+        """(h, w, 3) -> (4096, 256); the same bits with and without known padding."""
+        if self.padding is not None and isinstance(self.encoder, TinyViT):
+            return encode_picture(self.encoder, scaled, self.padding, margin=None)
+        return self.encoder.forward_tokens(pad(scaled[None], MODEL_SIDE, MODEL_SIDE))[0].flatten(0, 1)
 
     def normalise(self, scaled: Tensor) -> Tensor:
         """(..., 3) RGB, 0 to 255 -> zero mean and unit variance as SAM was trained, in `dtype`."""
@@ -163,11 +165,6 @@ def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
         image = image.float()
     image = F.interpolate(image, size[::-1], mode="bilinear", align_corners=False, antialias=True)
     return image[0].permute(1, 2, 0)
-
-
-def _pad(scaled: Tensor, height: int, width: int) -> Tensor:
-    """(B, h, w, 3) -> (B, height, width, 3), zeros at the right and the bottom."""
-    return F.pad(scaled, (0, 0, 0, width - scaled.shape[2], 0, height - scaled.shape[1]))
 
 
 def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:

@@ -20,8 +20,9 @@ CHANNELS = (64, 128, 160, 320)
 DEPTHS = (2, 2, 6, 2)
 WINDOWS = (7, 7, 14, 7)
 HEAD_CHANNELS = 32
-STRIP_ROWS = 16
-CHUNK_ELEMENTS = 2**20
+STRIP_ROWS = 32
+CHUNK_ELEMENTS = 2**21  # of the largest temporary: it should stay in the cache, and below malloc's mmap limit
+SAFE_SCORE = 75.0  # 196 terms of exp(75) do not overflow bfloat16 or float32, exp(-75) does not vanish
 
 
 class MBConv(nn.Module):
@@ -83,11 +84,11 @@ class WindowAttention(nn.Module):
     def forward(self, x: Tensor, index: WindowIndex) -> Tensor:
         """(B, H, W, C) -> the same plus attention."""
         channels = x.shape[-1]
-        qkv = self.qkv(self.norm(x)).view(-1, 3 * channels)
+        tokens = self.norm(x).view(-1, channels)
         if index.padded:
-            # Padding is zero before the norm, hence the same query, key and value everywhere.
-            qkv = torch.cat([qkv, self.qkv(self.norm.bias[None])])
-        attended = self._attend(qkv.view(-1, HEAD_CHANNELS), index.gather)
+            # Padding is zero before the norm, hence the same query, key and value everywhere: one more token.
+            tokens = torch.cat([tokens, self.norm.bias[None]])
+        attended = self._attend(self.qkv(tokens).view(-1, HEAD_CHANNELS), index.gather)
         attended = attended.view(-1, HEAD_CHANNELS).index_select(0, index.scatter)
         return self.proj(attended.view(x.shape), residual=x)
 
@@ -99,14 +100,26 @@ class WindowAttention(nn.Module):
         for first in range(0, gather.shape[1], step):
             rows = gather[:, first : first + step]
             q, k, v = qkv.index_select(0, rows.reshape(-1)).view(*rows.shape, HEAD_CHANNELS)
-            weights = self._weights(torch.bmm(q, k.transpose(1, 2)))
-            torch.bmm(weights, v, out=attended[first : first + step])
+            scores = torch.bmm(q, k.transpose(1, 2))
+            scores.view(-1, *self.bias.shape).add_(self.bias)
+            _softmax_product(scores, v, out=attended[first : first + step])
         return attended
 
-    def _weights(self, scores: Tensor) -> Tensor:
-        """Softmax of scores (windows * heads, window^2, window^2) plus bias; `scores` is overwritten."""
-        scores.view(-1, *self.bias.shape).add_(self.bias)
-        return torch.softmax(scores, -1)
+
+def _softmax_product(scores: Tensor, values: Tensor, out: Tensor) -> None:
+    """out = softmax(scores) @ values for (B, N, N) and (B, N, C); `scores` is overwritten.
+
+    On a CPU the bfloat16 softmax takes longer than both products. Where no score is near the ends of the number
+    range (they lie between -20 and 27 on photos) the maximum need not be subtracted: exp runs over whole
+    cache lines, and the small product is divided instead of the large weights.
+    """
+    if scores.dtype == torch.bfloat16 and scores.device.type == "cpu":
+        least, most = torch.aminmax(scores)
+        if -SAFE_SCORE < float(least) and float(most) < SAFE_SCORE:
+            torch.bmm(scores.exp_(), values, out=out)
+            out.div_(scores.sum(-1, keepdim=True))
+            return
+    torch.bmm(torch.softmax(scores, -1), values, out=out)
 
 
 class Block(nn.Module):
@@ -166,12 +179,18 @@ class TinyViT(nn.Module):
         self.neck_mix = Conv3x3(256, 256)
         self.neck_norm2 = nn.LayerNorm(256, eps=1e-6)
 
+    def early(self, x: Tensor) -> Tensor:
+        """(B, H, W, 3) normalised pixels -> (B, H / 8, W / 8, 128): all that sees only a few pixels around."""
+        return self.merge(self.convs(self.stem2(self.stem1(x))))
+
+    def late(self, x: Tensor) -> Tensor:
+        """(B, H / 8, W / 8, 128) -> (B, H / 16, W / 16, 256): window attention and neck."""
+        x = self.neck_norm1(self.neck_in(self.stages(x)))
+        return self.neck_norm2(self.neck_mix(x))
+
     def forward_tokens(self, x: Tensor) -> Tensor:
         """(B, H, W, 3) normalised pixels, H and W multiples of 16 -> (B, H / 16, W / 16, 256)."""
-        x = self.stem2(self.stem1(x))
-        x = self.stages(self.merge(self.convs(x)))
-        x = self.neck_norm1(self.neck_in(x))
-        return self.neck_norm2(self.neck_mix(x))
+        return self.late(self.early(x))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, H, W) -> (B, 256, H / 16, W / 16), the shape segment_anything's Sam expects."""

@@ -31,7 +31,7 @@ def unwrap(content: object) -> dict[str, Tensor]:
         raise CheckpointError("it holds no named tensors; a state dict was expected.")
     named = _strip(named)
     _check_pixels(named)
-    return {name: tensor for name, tensor in named.items() if _is_used(name)}
+    return {name: tensor for name, tensor in named.items() if is_used(name)}
 
 
 def as_float32(named: Mapping[str, Tensor], *, copy: bool = False) -> dict[str, Tensor]:
@@ -63,7 +63,8 @@ def _strip(named: dict[str, Tensor]) -> dict[str, Tensor]:
     return named
 
 
-def _is_used(name: str) -> bool:
+def is_used(name: str) -> bool:
+    """Whether SAM needs the tensor of that official name."""
     return not (name in _PIXELS or name.startswith(_UNUSED_STARTS) or name.endswith(_UNUSED_ENDS))
 
 

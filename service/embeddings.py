@@ -69,9 +69,9 @@ def read_embedding(path: str | os.PathLike[str]) -> SavedEmbedding:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {})["clickmask"])
             tokens = file.get_tensor("tokens")
-        image, window = about["image"], tuple(int(side) for side in about["window"])
-        frame = Frame(int(image["width"]), int(image["height"]), (window[0], window[1], window[2], window[3]))
-        saved = SavedEmbedding(tokens, frame, image["sha256"], image["name"], about["provenance"])
+        image = about["image"]
+        frame = _frame(int(image["width"]), int(image["height"]), *(int(side) for side in about["window"]))
+        saved = SavedEmbedding(tokens, frame, image["sha256"], image["name"], dict(about["provenance"]))
     except FileNotFoundError as error:
         raise EmbeddingError(f"{path}: there is no such file") from error
     except (OSError, SafetensorError) as error:
@@ -81,3 +81,11 @@ def read_embedding(path: str | os.PathLike[str]) -> SavedEmbedding:
     if about.get("family") != FAMILY or tuple(tokens.shape) != SHAPE or not torch.is_floating_point(tokens):
         raise EmbeddingError(f"{path}: expected a {FAMILY} embedding of shape {SHAPE}, got {tuple(tokens.shape)}")
     return saved
+
+
+def _frame(width: int, height: int, x0: int, y0: int, x1: int, y1: int) -> Frame:
+    """Raises ValueError for a window that is empty, outside the image, or too thin to have been encoded."""
+    frame = Frame(width, height, (x0, y0, x1, y1))
+    if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height) or min(frame.scaled_size) < 1:
+        raise ValueError(frame)
+    return frame

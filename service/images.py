@@ -73,7 +73,8 @@ def read_picture(
       JPEG, PNG, WebP, BMP, GIF or TIFF; EXIF orientation is applied, 16 bits are scaled to 8;
     - an array (H, W, 3) uint8, or (H, W) grey, or (H, W, 4) with alpha; it is copied;
     - a torch tensor, uint8, (3, H, W) or (H, W, 3), on any device; (3, H, 3) could be either and is refused;
-    - a PIL image of any 8- or 16-bit mode; its EXIF orientation is applied.
+    - a PIL image of any 8- or 16-bit mode; its EXIF orientation is applied;
+    - a `Picture`, which is returned as it is.
     `channels` ("rgb" or "bgr") is the order in arrays and tensors; files know their own.
     `name` stands for the file's name in messages and outputs; `max_pixels` bounds width x height.
 
@@ -82,6 +83,8 @@ def read_picture(
     """
     if channels not in ("rgb", "bgr"):
         raise ImageError(f'channels must be "rgb" or "bgr", got {channels!r}')
+    if isinstance(source, Picture):
+        return source
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(source)
         return _decode(_read_path(path), path, name or Path(path).name, max_pixels)

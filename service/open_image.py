@@ -24,13 +24,13 @@ from .thing import Thing
 class Network:
     """A model and how it is used: what an open image needs of its segmenter."""
 
-    def __init__(self, sam: Sam, digest: str, padding: Tensor | None, provenance: Mapping[str, Any]) -> None:
-        self.sam, self.digest, self.padding, self.provenance = sam, digest, padding, dict(provenance)
+    def __init__(self, sam: Sam, digest: str, margin: int | None, provenance: Mapping[str, Any]) -> None:
+        self.sam, self.digest, self.margin, self.provenance = sam, digest, margin, dict(provenance)
 
     @torch.inference_mode()
     def encode(self, pixels: np.ndarray, frame: Frame) -> Tensor:
         """(H, W, 3) uint8 RGB of the frame's window -> (4096, 256) image tokens."""
-        return self.sam.encode(torch.from_numpy(pixels), frame, padding=self.padding)
+        return self.sam.encode(torch.from_numpy(pixels), frame, margin=self.margin)
 
 
 class OpenImage:
@@ -166,8 +166,9 @@ class OpenImage:
         part = "" if self._frame.is_whole else f", window={self._frame.window}"
         return f"<OpenImage {width} x {height}{part}{', closed' if self._tokens is None else ''}>"
 
-    def _repr_png_(self) -> bytes:
-        return encode_png(preview(self.pixels))
+    def _repr_png_(self) -> bytes | None:
+        picture = self._source.picture
+        return None if picture is None else encode_png(preview(picture.pixels))
 
 
 def _prompt(points: Any, labels: Any, box: Any, previous: Any) -> Prompt:

@@ -136,8 +136,11 @@ def _box(box: Any) -> Box | None:
 
 def _numbers(field: str, value: Any) -> np.ndarray:
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        given = np.asarray(value)
+        if given.dtype.kind not in "biufO":  # numpy would read numbers out of text, and drop imaginary parts
+            raise TypeError(given.dtype)
+        array = given.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
         raise PromptError(f"{field}: expected numbers, got {value!r}") from error
     if not np.isfinite(array).all():
         raise PromptError(f"{field}: expected finite numbers, got {value!r}")
@@ -152,9 +155,11 @@ def _low_res(logits: np.ndarray) -> np.ndarray:
             f"previous: expected (256, 256) float32 low-res logits, got {logits.dtype} {logits.shape}; "
             "masks of pixels are not logits: pass the Mask or its .logits"
         )
-    if not np.isfinite(logits).all():
+    with np.errstate(over="ignore"):
+        own = np.array(logits, np.float32, order="C")  # a copy: the caller's array may change, or be read-only
+    if not np.isfinite(own).all():
         raise PromptError("previous: expected finite logits")
-    return np.ascontiguousarray(logits, np.float32)
+    return own
 
 
 def _check_point(field: str, point: Point, frame: Frame) -> None:
@@ -183,11 +188,14 @@ def window_box(box: Any, width: int, height: int) -> tuple[int, int, int, int]:
     """A window's box as whole pixels: grown to the next pixel outwards.
 
     Raises:
-        PromptError: no box, or one that reaches outside the image.
+        PromptError: no box, one that reaches outside the image, or one so thin that nothing of it would be left.
     """
     checked = _box(box)
     if checked is None:
         raise PromptError("box: expected (x0, y0, x1, y1), got None")
     _check_box(checked, Frame.whole(width, height))
     x0, y0, x1, y1 = checked
-    return math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
+    window = math.floor(x0), math.floor(y0), math.ceil(x1), math.ceil(y1)
+    if min(Frame(width, height, window).scaled_size) < 1:
+        raise PromptError(f"box: {_plain(checked)} is too thin for a window: its short side would vanish when scaled")
+    return window

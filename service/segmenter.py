@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from platformdirs import user_cache_path
 
@@ -23,9 +25,11 @@ from .embeddings import read_embedding
 from .images import Picture, read_picture
 from .masks import PhotoSource
 from .open_image import Network, OpenImage
+from .prompts import Box, window_box
 
 FITS = ("auto", "square", "rectangle")
 REFINES = ("auto", "off")
+AUTO_MARGIN = 64  # pixels of the model frame
 READ_AHEAD = 2  # pictures decoded while one is encoded
 
 Skip = Callable[[object, ClickmaskError], None]
@@ -40,8 +44,9 @@ class Segmenter:
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1" or "mps".
         precision: "auto" (bfloat16 where the hardware has it and it passes a self-check), "float32", "bfloat16", or
             "float16" (GPUs).
-        fit: "square" encodes as SAM does; "rectangle" leaves the padding out (vit_t; quicker, equal in quality but
-            not in every mask); "auto" is the rectangle for vit_t on a CPU, else the square.
+        fit: "square" encodes as SAM does. "rectangle" leaves the padding out (vit_t on a CPU; quickest, but gives
+            other masks, on some photos worse ones). "auto" keeps a margin of it there, as good as the square by
+            measure (benchmarks/quality.md), and is the square elsewhere.
         refine: "auto" or "off"; there is no refinement yet, so both are off.
         cache_dir: where downloads and the self-check's result are kept; the user's cache folder by default.
         progress: called with (bytes so far, bytes in all or None) while a model is fetched.
@@ -68,22 +73,33 @@ class Segmenter:
         checkpoint = load_checkpoint(model, cache_dir=folder, progress=progress)
         facts = Facts(folder, checkpoint.digest, place)
         sam = build_sam(checkpoint, place, precision, facts)
-        rectangle = _rectangle(fit, checkpoint.architecture.kind, place)
+        # For the drop-in classes. Mapped from its file, or shared with the network, wherever that is possible.
+        self._checkpoint = checkpoint
+        self._precision_chosen = precision != "auto"
+        margin = _margin(fit, checkpoint.architecture.kind, place)
         self._network = Network(
             sam,
             checkpoint.digest,
-            _padding(sam, facts) if rectangle else None,
+            margin,
             {
                 "model": checkpoint.architecture.variant or checkpoint.architecture.title,
                 "digest": checkpoint.digest,
                 "device": place.type,
                 "precision": str(sam.dtype).removeprefix("torch."),
-                "fit": "rectangle" if rectangle else "square",
+                "fit": _fit_name(margin),
                 "refine": "off",
                 "torch": torch.__version__,
                 "threads": torch.get_num_threads(),
             },
         )
+
+    @cached_property
+    def _drop_in_sam(self) -> Sam:
+        """The network of the drop-in classes: float32, unless a precision was asked for by name."""
+        sam = self._network.sam
+        if self._precision_chosen or sam.dtype == torch.float32:
+            return sam
+        return Sam(self._checkpoint, sam.device, torch.float32)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -94,18 +110,26 @@ class Segmenter:
         p = self._network.provenance
         return f"<Segmenter {p['model']} on {p['device']}, {p['precision']}, {p['fit']}>"
 
-    def open(self, source: object, *, channels: str = "rgb", name: str | None = None) -> OpenImage:
+    def open(
+        self,
+        source: object,
+        *,
+        channels: str = "rgb",
+        name: str | None = None,
+        window: Box | Sequence[float] | None = None,
+    ) -> OpenImage:
         """Read and encode one image.
 
         Args:
             source: a path, bytes, a binary file, an (H, W, 3) uint8 array, a torch tensor or a PIL image.
             channels: "rgb" or "bgr", the order in arrays and tensors.
             name: the image's name in outputs and messages, where the source has none.
+            window: (x0, y0, x1, y1), the only part to encode, as `OpenImage.window` does.
 
         Raises:
-            ImageError: the image cannot be read or used.
+            ImageError: the image cannot be read or used. PromptError: the window lies outside the image.
         """
-        return self._encode(read_picture(source, channels=channels, name=name))
+        return self._encode(read_picture(source, channels=channels, name=name), window)
 
     def open_many(self, sources: Iterable[object], *, on_error: Skip | None = None) -> Iterator[OpenImage]:
         """Open images one after the other, in order; the next ones are decoded while one is encoded.
@@ -135,6 +159,7 @@ class Segmenter:
                 else:
                     del picture
                     yield image
+                    del image  # while the next one is encoded, only the caller may still hold it
 
     def load_embedding(self, path: str | os.PathLike[str], *, image: object = None) -> OpenImage:
         """An image from its saved embedding, without encoding it.
@@ -155,13 +180,17 @@ class Segmenter:
         if picture is not None and picture.digest != saved.image_digest:
             raise EmbeddingError(f"{path}: made from another image than the one given ({saved.image_name})")
         sam = self._network.sam
-        network = Network(sam, self._network.digest, self._network.padding, saved.provenance)
+        network = Network(sam, self._network.digest, self._network.margin, saved.provenance)
         source = PhotoSource(saved.frame.width, saved.frame.height, picture)
         return OpenImage(network, source, saved.frame, saved.tokens.to(sam.device, sam.dtype))
 
-    def _encode(self, picture: Picture) -> OpenImage:
-        frame = Frame.whole(*picture.size)
-        tokens = self._network.encode(picture.pixels, frame)
+    def _encode(self, picture: Picture, window: Box | Sequence[float] | None = None) -> OpenImage:
+        width, height = picture.size
+        frame = (
+            Frame.whole(width, height) if window is None else Frame(*picture.size, window_box(window, width, height))
+        )
+        x0, y0, x1, y1 = frame.window
+        tokens = self._network.encode(np.ascontiguousarray(picture.pixels[y0:y1, x0:x1]), frame)
         return OpenImage(self._network, PhotoSource(*picture.size, picture), frame, tokens)
 
 
@@ -170,19 +199,15 @@ def _check(field: str, value: str, known: tuple[str, ...]) -> None:
         raise SettingsError(f"{field}={value!r} is unknown; use {', '.join(known)}")
 
 
-def _rectangle(fit: str, kind: str, device: torch.device) -> bool:
-    """Whether to encode only the picture: by wish, or by default where it is quicker and as good."""
-    if fit == "rectangle" and kind != "tiny_vit":
-        raise SettingsError("fit='rectangle' is for vit_t alone: the other encoders look at the whole square")
-    return fit == "rectangle" or (fit == "auto" and kind == "tiny_vit" and device.type == "cpu")
+def _margin(fit: str, kind: str, device: torch.device) -> int | None:
+    """How much padding is encoded beside the picture (None: all of it), by wish or by default."""
+    possible = kind == "tiny_vit" and device.type == "cpu"
+    if fit == "rectangle" and not possible:
+        raise SettingsError("fit='rectangle' is for vit_t on a CPU; use auto or square")
+    if not possible:
+        return None
+    return {"auto": AUTO_MARGIN, "rectangle": 0, "square": None}[fit]
 
 
-@torch.inference_mode()
-def _padding(sam: Sam, facts: Facts) -> torch.Tensor:
-    """The embedding of pure padding: computed once on a machine, then remembered."""
-    name = f"padding_{str(sam.dtype).removeprefix('torch.')}"
-    padding = facts.recall(name)
-    if padding is None:
-        padding = sam.padding()
-        facts.remember(name, padding)
-    return padding.to(sam.device, sam.dtype)
+def _fit_name(margin: int | None) -> str:
+    return "square" if margin is None else f"rectangle+{margin}" if margin else "rectangle"

@@ -102,6 +102,8 @@ class Thing:
 
     def choose(self, candidate: int) -> Mask:
         """Take candidate 0, 1 or 2 of `candidates` instead of the best; later clicks refine it."""
+        if not self._now.candidates:
+            raise PromptError("candidate: there are none; a single click without a box has three")
         if not 0 <= candidate < len(self._now.candidates):
             raise PromptError(f"candidate: expected 0 to {len(self._now.candidates) - 1}, got {candidate}")
         mask = self._now.candidates[candidate]
@@ -124,6 +126,8 @@ class Thing:
 
     def _element(self, point: int) -> int:
         places = [n for n, e in enumerate(self._now.elements) if isinstance(e, _Point)]
+        if not places:
+            raise PromptError(f"point: there are none, got {point}")
         if not 0 <= point < len(places):
             raise PromptError(f"point: expected a number from 0 to {len(places) - 1}, got {point}")
         return places[point]
@@ -151,8 +155,8 @@ class Thing:
             candidates = tuple(self._image.candidates(prompt.points, prompt.labels))
             return _State(elements, candidates[:1], candidates)
         mask = self._image.segment_many([prompt])[0]
-        stale = (None,) * (len(elements) - len(kept) - 1)
-        return _State(elements, kept + stale + (mask,))
+        before = kept + (None,) * len(elements)  # what is not kept is stale
+        return _State(elements, before[: len(elements) - 1] + (mask,))
 
     def _push(self, state: _State) -> None:
         self._states = [*self._states[: self._at + 1], state]

@@ -1,13 +1,14 @@
 """Ways to write a result: one writer a file, one table here.
 
-A writer is a function from a `Result` to the bytes of a file. To add a format, write one and add a row.
+A writer is a function from a `Result`, and the options it takes, to the bytes of a file. To add a format, write one
+and add a row.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...models.errors import OutputError
@@ -17,20 +18,35 @@ from .overlay import write_overlay_jpeg, write_overlay_png
 from .png import write_png
 from .result import Result
 
-Writer = Callable[[Result], bytes]
+Writer = Callable[..., bytes]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How results are drawn. A format takes some of these and refuses to be given others.
+
+    `pad`, `feather`: of cut-outs, in pixels; see `cutouts.cutout`.
+    """
+
+    pad: int = 0
+    feather: float = 0.0
+
+
+DEFAULTS = Options()
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format's writers by extension, the usual one first, and whether they show the photo."""
+    """A format's writers by extension, the usual one first; whether they show the photo; the options they take."""
 
     writers: Mapping[str, Writer]
     needs_photo: bool = False
+    takes: tuple[str, ...] = ()
 
 
 FORMATS: Mapping[str, Format] = {
     "png": Format({".png": write_png}),
-    "cutout": Format({".png": write_cutout}, needs_photo=True),
+    "cutout": Format({".png": write_cutout}, needs_photo=True, takes=("pad", "feather")),
     "overlay": Format(
         {".jpg": write_overlay_jpeg, ".jpeg": write_overlay_jpeg, ".png": write_overlay_png}, needs_photo=True
     ),
@@ -59,10 +75,22 @@ def format_for(path: str | os.PathLike[str], explicit: str | None = None) -> str
     return explicit
 
 
-def write(result: Result, path: str | os.PathLike[str], explicit: str | None = None) -> bytes:
+def check_options(name: str, options: Options) -> None:
+    """Raise OutputError when an option was set that the format called `name` does not take."""
+    for option, value in asdict(options).items():
+        if value != getattr(DEFAULTS, option) and option not in FORMATS[name].takes:
+            takers = ", ".join(other for other, row in FORMATS.items() if option in row.takes)
+            raise OutputError(f"format {name} has no {option}: that is for {takers}")
+
+
+def write(
+    result: Result, path: str | os.PathLike[str], explicit: str | None = None, options: Options = DEFAULTS
+) -> bytes:
     """The bytes of the file that `path` asks for (see `format_for`); nothing is written to disk.
 
-    Raises OutputError as `format_for` does, and when the format shows a photo that the result lacks.
+    Raises OutputError as `format_for` and `check_options` do, and when the format shows a photo that the result lacks.
     """
-    writers = FORMATS[format_for(path, explicit)].writers
-    return writers[Path(path).suffix.lower()](result)
+    name = format_for(path, explicit)
+    check_options(name, options)
+    chosen = {option: getattr(options, option) for option in FORMATS[name].takes}
+    return FORMATS[name].writers[Path(path).suffix.lower()](result, **chosen)

@@ -45,9 +45,9 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def sources() -> list[Source]:
-    """Every module of the package: the front door and the rooms."""
+    """Every module of the package: the doors and the rooms."""
     return [
-        _read(ROOT / "__init__.py"),
+        *(_read(ROOT / name) for name in ("__init__.py", "__main__.py")),
         *(_read(path) for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))),
     ]
 

@@ -13,7 +13,7 @@ from pycocotools import mask as coco
 
 from clickmask.models.errors import OutputError, PromptError
 from clickmask.service.cutouts import cutout, overlay
-from clickmask.service.formats import FORMATS, format_for, write
+from clickmask.service.formats import FORMATS, Options, format_for, write
 from clickmask.service.formats.json_file import read_json, write_json
 from clickmask.service.formats.result import ObjectResult, Result
 from clickmask.service.images import Picture
@@ -205,3 +205,15 @@ def test_result_cannot_hold_masks_of_another_size_or_type(photo: np.ndarray) -> 
             Result.of(picture, [ObjectResult(mask)], {})
     with pytest.raises(OutputError, match="the picture is"):
         Result(3, 3, picture=picture)
+
+
+def test_options_reach_the_format_that_takes_them(result: Result, photo: np.ndarray) -> None:
+    image = _read(write(result, "a.png", "cutout", Options(pad=4, feather=1.5)))
+    assert np.array_equal(np.asarray(image), cutout(photo, result.objects[0].mask, pad=4, feather=1.5))
+
+
+@pytest.mark.parametrize("name", [name for name, row in FORMATS.items() if not row.takes])
+def test_options_that_a_format_does_not_take_are_refused(result: Result, name: str) -> None:
+    path = "a" + next(iter(FORMATS[name].writers))
+    with pytest.raises(OutputError, match=f"format {name} has no pad: that is for cutout"):
+        write(result, path, name, Options(pad=4))

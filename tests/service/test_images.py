@@ -249,3 +249,8 @@ def test_picture_cannot_be_built_of_anything_else(pixels: np.ndarray) -> None:
 def test_picture_cannot_be_built_of_a_strided_view(photo: np.ndarray) -> None:
     with pytest.raises(ImageError, match="contiguous"):
         Picture(photo[:, ::-1])
+
+
+def test_picture_is_taken_as_it_is(photo: np.ndarray) -> None:
+    picture = Picture(photo, "dogs.jpg", 6)
+    assert read_picture(picture) is picture

@@ -73,7 +73,7 @@ def inspect(wheel: Path) -> None:
     """Exactly the modules of the rooms, the weights, the licence; no tests, no photos."""
     with zipfile.ZipFile(wheel) as archive:
         packed = {entry.filename: entry.file_size for entry in archive.infolist()}
-    paths = [ROOT / "__init__.py", *(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))]
+    paths = [*ROOT.glob("*.py"), *(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))]
     modules = {"clickmask/" + path.relative_to(ROOT).as_posix() for path in paths}
     found = {name for name in packed if name.endswith(".py")}
     assert found == modules, f"missing: {sorted(modules - found)}, too many: {sorted(found - modules)}"
@@ -124,6 +124,7 @@ def use(python: Path, elsewhere: Path) -> None:
     command = python.with_name("clickmask")
     say("using it from another folder")
     run(command, "--help", cwd=elsewhere, quiet=True)
+    run(python, "-m", "clickmask", "--version", cwd=elsewhere, quiet=True)
     assert "vit_t" in run(command, "models", "list", cwd=elsewhere, quiet=True)
     run(command, "segment", "photo.jpg", "--point", f"{X},{Y}", "-o", "mask.png", cwd=elsewhere)
     run(python, "-c", TRY, "photo.jpg", str(X), str(Y), "mask.png", cwd=elsewhere)

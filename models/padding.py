@@ -1,0 +1,98 @@
+"""What padding looks like inside TinyViT: constants of the model, so that it need not be computed for each photo.
+
+SAM pads a photo to a square. The first layers are convolutions that reach 15 pixels far: farther than that below and
+right of the photo their output is that of a picture that is all padding. This is exact. With a margin the window
+attention and the neck leave out the padding farther than that from the photo as well, and the embedding there is the
+all-padding picture's: quicker, but windows at the edge see other neighbours than in the square, so masks differ
+somewhat (benchmarks/quality.md says how good they are).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from .facts import Facts
+from .frame import GRID, MODEL_SIDE
+from .tiny_vit import TinyViT
+
+PATCH = MODEL_SIDE // GRID
+EARLY_STRIDE = 8
+REACH = 15  # pixels: 1 + 2 (stem) + 4 + 4 (bottlenecks) + 4 (merge)
+EDGE = 2  # early tokens at a cut that see the cut instead of padding
+
+
+@dataclass(frozen=True, eq=False)
+class Padding:
+    """The picture that is all padding: `early` (128, 128, 128) and `tokens` (64, 64, 256), as TinyViT gives them."""
+
+    early: Tensor
+    tokens: Tensor
+
+
+def recall_padding(encoder: TinyViT, like: Tensor, facts: Facts) -> Padding:
+    """The padding of an encoder, remembered from an earlier start or computed (`like` tells device and dtype)."""
+    dtype = str(like.dtype).removeprefix("torch.")
+    names = (f"padding_early_{dtype}", f"padding_tokens_{dtype}")
+    kept = [facts.recall(name) for name in names]
+    if kept[0] is not None and kept[1] is not None:
+        return Padding(kept[0].to(like), kept[1].to(like))
+    with torch.inference_mode():
+        early = encoder.early(like.new_zeros(1, MODEL_SIDE, MODEL_SIDE, 3))
+        padding = Padding(early[0], encoder.late(early)[0])
+    for name, value in zip(names, (padding.early, padding.tokens), strict=True):
+        facts.remember(name, value)
+    return padding
+
+
+def encode_picture(encoder: TinyViT, scaled: Tensor, padding: Padding, *, margin: int | None) -> Tensor:
+    """Image tokens of one picture.
+
+    Args:
+        scaled: (h, w, 3) normalised pixels, longer side 1024.
+        margin: how many pixels of padding to keep beside the picture, a multiple of 16; None: the whole square.
+
+    Returns:
+        (4096, 256), row by row.
+    """
+    height, width = (_extent(side, margin) for side in scaled.shape[:2])
+    early = padding.early[: height // EARLY_STRIDE, : width // EARLY_STRIDE].clone()
+    computed = [
+        min(_up(side + REACH + (EDGE + 1) * EARLY_STRIDE), limit) for side, limit in _sides(scaled, height, width)
+    ]
+    known = encoder.early(pad(scaled[None], computed[0], computed[1]))[0]
+    rows = _kept(computed[0], height)
+    columns = _kept(computed[1], width)
+    early[:rows, :columns] = known[:rows, :columns]
+    tokens = encoder.late(early[None])[0]
+    if (height, width) == (MODEL_SIDE, MODEL_SIDE):
+        return tokens.flatten(0, 1)
+    embedding = padding.tokens.clone()
+    embedding[: height // PATCH, : width // PATCH] = tokens
+    return embedding.flatten(0, 1)
+
+
+def pad(scaled: Tensor, height: int, width: int) -> Tensor:
+    """(B, h, w, 3) -> (B, height, width, 3), zeros at the right and the bottom."""
+    return F.pad(scaled, (0, 0, 0, width - scaled.shape[2], 0, height - scaled.shape[1]))
+
+
+def _sides(scaled: Tensor, height: int, width: int) -> list[tuple[int, int]]:
+    return [(scaled.shape[0], height), (scaled.shape[1], width)]
+
+
+def _extent(side: int, margin: int | None) -> int:
+    """How much of the square is computed along a side, pixels."""
+    return MODEL_SIDE if margin is None else min(_up(side) + margin, MODEL_SIDE)
+
+
+def _up(side: int) -> int:
+    return -(-side // PATCH) * PATCH
+
+
+def _kept(computed: int, limit: int) -> int:
+    """Early tokens along a side that hold: all up to a true edge, not those that see a cut."""
+    return computed // EARLY_STRIDE - (0 if computed == limit else EDGE)

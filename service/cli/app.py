@@ -1,0 +1,64 @@
+"""The command `clickmask`: its sub-commands and what is common to them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..version import version
+from .models import models
+from .options import FLAG
+from .segment import segment
+from .shell import Shell
+
+EXAMPLES = """[bold]Examples[/]
+
+$ clickmask segment photo.jpg --point 420,310
+$ clickmask segment photo.jpg --box 40,30,600,420 --format cutout -o dog.png
+$ clickmask models
+"""
+SEGMENT_EXAMPLES = """[bold]Examples[/]
+
+$ clickmask segment photo.jpg --point 420,310
+$ clickmask segment photo.jpg --point 420,310 --point 380,90,0 -o marked.jpg
+$ clickmask segment photo.jpg --box 40,30,600,420 --format cutout -o dog.png
+$ clickmask segment - --point 420,310 --format json < photo.jpg
+"""
+
+app = typer.Typer(
+    cls=Shell,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"clickmask {version()}")
+        raise typer.Exit
+
+
+@app.callback(epilog=EXAMPLES)
+def clickmask(
+    show_version: Annotated[
+        bool, typer.Option("--version", metavar=FLAG, help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", metavar=FLAG, help="Show where in the code an error arose.", envvar="CLICKMASK_DEBUG"),
+    ] = False,
+) -> None:
+    """Cut any object out of any photo with a click."""
+
+
+app.command(epilog=SEGMENT_EXAMPLES)(segment)
+app.add_typer(models, name="models")
+
+
+def main() -> None:
+    """Run the command line with the arguments of this process, and leave it with an exit code (see `shell`)."""
+    app()

@@ -1,0 +1,118 @@
+"""`clickmask segment`: one photo, one question, one mask (or its three candidates)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from ...models.errors import ImageError
+from . import options as o
+from .progress import download_bar
+from .question import Question, Rectangle
+from .settings import Settings
+from .shell import STREAM, say, write_stdout
+
+if TYPE_CHECKING:
+    from ..images import Picture
+    from ..masks import Mask
+    from .outputs import Outputs
+
+_CANDIDATES = 3
+
+
+def segment(
+    photo: o.Photo,
+    point: o.Points = None,
+    box: o.Boxes = None,
+    window: o.Window = None,
+    candidates: o.Candidates = False,
+    output: o.Output = None,
+    format: o.Format = None,
+    force: o.Force = False,
+    pad: o.Pad = 0,
+    feather: o.Feather = 0.0,
+    clean_specks: o.CleanSpecks = 0.0,
+    clean_holes: o.CleanHoles = 0.0,
+    model: o.Model = "vit_t",
+    device: o.Device = "auto",
+    precision: o.PrecisionOption = "auto",
+    fit: o.FitOption = "auto",
+    refine: o.RefineOption = "auto",
+    cache_dir: o.CacheDir = None,
+    quiet: o.Quiet = False,
+) -> None:
+    """Find one object in a photo and write its mask."""
+    from ..formats import Options
+    from .outputs import plan_outputs
+
+    started = time.monotonic()
+    question = Question(tuple(point or ()), _single(box), window)
+    inputs = [name for name in (photo, model) if name != STREAM]
+    count = _CANDIDATES if candidates else None
+    outputs = plan_outputs(photo, output, format, Options(pad, feather), count=count, force=force, inputs=inputs)
+    settings = Settings(model, device, precision, fit, refine, cache_dir)
+    masks = _find(photo, question, settings, candidates=candidates, quiet=quiet)
+    if clean_specks or clean_holes:
+        masks = [mask.clean(clean_specks, clean_holes) for mask in masks]
+    _write(masks, outputs)
+    if not quiet:
+        _report(masks, outputs, time.monotonic() - started)
+
+
+def _single(boxes: Sequence[Rectangle] | None) -> Rectangle | None:
+    if boxes and len(boxes) > 1:
+        raise typer.BadParameter("one object has one box: run again for another object", param_hint="'--box'")
+    return boxes[0] if boxes else None
+
+
+def _find(photo: str, question: Question, settings: Settings, *, candidates: bool, quiet: bool) -> list[Mask]:
+    picture = _read(photo)
+    question.check(*picture.size)  # before torch is imported and the model read
+    with download_bar(quiet=quiet) as progress:
+        segmenter = settings.segmenter(progress)
+    window = None if question.window is None else question.window.sides
+    image = segmenter.open(picture, window=window)
+    points, labels = [(c.x, c.y) for c in question.clicks], [c.label for c in question.clicks]
+    box = None if question.box is None else question.box.sides
+    if candidates:
+        return image.candidates(points, labels, box)
+    return [image.segment(points, labels, box)]
+
+
+def _read(photo: str) -> Picture:
+    from ..images import read_picture
+
+    if photo != STREAM:
+        return read_picture(photo)
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ImageError("- reads the photo from standard input, but nothing is sent there: add < photo.jpg")
+    return replace(read_picture(sys.stdin.buffer, name="standard input"), name=None)
+
+
+def _write(masks: Sequence[Mask], outputs: Outputs) -> None:
+    from ..files import write_atomic
+    from ..formats import write
+    from ..masks import to_result
+
+    for number, mask in enumerate(masks):
+        result = to_result([mask], mask.source, mask.provenance)
+        data = write(result, f"x{outputs.extension}", outputs.format, outputs.options)
+        if outputs.paths:
+            write_atomic(outputs.paths[number], data)
+        else:
+            write_stdout(data)
+
+
+def _report(masks: Sequence[Mask], outputs: Outputs, seconds: float) -> None:
+    names = [str(path) for path in outputs.paths] or ["standard output"]
+    for mask, name in zip(masks, names, strict=True):
+        height, width = mask.pixels.shape
+        box = "" if mask.box is None else f" in box {Rectangle(*mask.box)}"
+        share = f"{mask.area:,} px ({mask.area / (height * width):.1%} of the photo)"
+        found = share if mask.area else "an empty mask, nothing was found there"
+        say((name, "bold"), f": {found}{box}, score {mask.score:.2f}, {seconds:.1f} s")
