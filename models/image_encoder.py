@@ -23,8 +23,9 @@ class PlainViT(nn.Module):
         self.network = network
 
     def forward_tokens(self, x: Tensor) -> Tensor:
-        """(B, 1024, 1024, 3) -> (B, 64, 64, 256)."""
-        return self.network(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        """(B, 1024, 1024, 3) float32 normalised pixels -> (B, 64, 64, 256) in the network's dtype."""
+        dtype = next(self.network.parameters()).dtype
+        return self.network(x.permute(0, 3, 1, 2).to(dtype)).permute(0, 2, 3, 1)
 
 
 def plain_vit(architecture: Architecture) -> nn.Module:
@@ -64,7 +65,11 @@ def build_image_encoder(checkpoint: Checkpoint, device: torch.device, dtype: tor
         encoder.load_state_dict(tiny_vit_state(official), assign=True)
     else:
         encoder.network.load_state_dict(official, assign=True)
-    encoder.requires_grad_(False).eval().to(device=device, dtype=dtype)
+    encoder.requires_grad_(False).eval().to(device)
+    if isinstance(encoder, TinyViT):
+        encoder.use(dtype)
+    else:
+        encoder.to(dtype)
     if device.type == "cpu" and has_fused_kernels():
         pack_layers(encoder)
     return encoder

@@ -41,7 +41,7 @@ def recall_padding(encoder: TinyViT, like: Tensor, facts: Facts) -> Padding:
     if kept[0] is not None and kept[1] is not None:
         return Padding(kept[0].to(like), kept[1].to(like))
     with torch.inference_mode():
-        early = encoder.early(like.new_zeros(1, MODEL_SIDE, MODEL_SIDE, 3))
+        early = encoder.early(like.new_zeros(1, MODEL_SIDE, MODEL_SIDE, 3, dtype=torch.float32))
         padding = Padding(early[0], encoder.late(early)[0])
     for name, value in zip(names, (padding.early, padding.tokens), strict=True):
         facts.remember(name, value)

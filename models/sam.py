@@ -112,12 +112,9 @@ class Sam:
         return self.encoder.forward_tokens(pad(scaled[None], MODEL_SIDE, MODEL_SIDE))[0].flatten(0, 1)
 
     def normalise(self, scaled: Tensor) -> Tensor:
-        """(..., 3) RGB, 0 to 255 -> zero mean and unit variance as SAM was trained, in `dtype`."""
-        mean, std = (
-            scaled.new_tensor(PIXEL_MEAN, dtype=torch.float32),
-            scaled.new_tensor(PIXEL_STD, dtype=torch.float32),
-        )
-        return scaled.float().sub_(mean).div_(std).to(self.dtype)
+        """(..., 3) RGB, 0 to 255 -> float32, zero mean and unit variance as SAM was trained."""
+        mean, std = scaled.new_tensor((PIXEL_MEAN, PIXEL_STD), dtype=torch.float32)
+        return scaled.float().sub_(mean).div_(std)
 
     def decode(
         self, tokens: Tensor, prompts: Sequence[PromptTensors], *, multimask: bool

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .layers import Conv3x3, Dense
+from .neck import Neck
 from .windows import WindowIndex, window_index
 
 CHANNELS = (64, 128, 160, 320)
@@ -174,22 +175,27 @@ class TinyViT(nn.Module):
         self.convs = nn.Sequential(*(MBConv(first) for _ in range(DEPTHS[0])))
         self.merge = Merge(first, CHANNELS[1], stride=2)
         self.stages = nn.Sequential(*(Stage(n) for n in (1, 2, 3)))
-        self.neck_in = Dense(CHANNELS[3], 256)
-        self.neck_norm1 = nn.LayerNorm(256, eps=1e-6)
-        self.neck_mix = Conv3x3(256, 256)
-        self.neck_norm2 = nn.LayerNorm(256, eps=1e-6)
+        self.neck = Neck(CHANNELS[3])
+
+    def use(self, dtype: torch.dtype) -> None:
+        """Run in this dtype, but for the parts where rounding costs most and float32 least: stem and last norms.
+
+        Dark pixels are near -2 once normalised, where a step of bfloat16 is a whole grey level.
+        """
+        for name, weight in self.named_parameters():
+            if not name.startswith(("stem1.", "neck.norm")):
+                weight.data = weight.data.to(dtype)
 
     def early(self, x: Tensor) -> Tensor:
-        """(B, H, W, 3) normalised pixels -> (B, H / 8, W / 8, 128): all that sees only a few pixels around."""
-        return self.merge(self.convs(self.stem2(self.stem1(x))))
+        """(B, H, W, 3) float32 normalised pixels -> (B, H / 8, W / 8, 128): what sees only a few pixels around."""
+        return self.merge(self.convs(self.stem2(self.stem1(x.float()).to(self.stem2.weight.dtype))))
 
     def late(self, x: Tensor) -> Tensor:
         """(B, H / 8, W / 8, 128) -> (B, H / 16, W / 16, 256): window attention and neck."""
-        x = self.neck_norm1(self.neck_in(self.stages(x)))
-        return self.neck_norm2(self.neck_mix(x))
+        return self.neck(self.stages(x))
 
     def forward_tokens(self, x: Tensor) -> Tensor:
-        """(B, H, W, 3) normalised pixels, H and W multiples of 16 -> (B, H / 16, W / 16, 256)."""
+        """(B, H, W, 3) float32 normalised pixels, H and W multiples of 16 -> (B, H / 16, W / 16, 256)."""
         return self.late(self.early(x))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -74,12 +74,12 @@ class _Official:
         self.copy(state, f"{ours}.down", f"{theirs}.mlp.fc2")
 
     def neck(self, state: dict[str, Tensor]) -> None:
-        state["neck_in.weight"] = self.tensors["neck.0.weight"].flatten(1)
-        state["neck_mix.weight"] = self.tensors["neck.2.weight"]
-        for name in ("neck_in", "neck_mix"):
+        state["neck.enter.weight"] = self.tensors["neck.0.weight"].flatten(1)
+        state["neck.mix.weight"] = self.tensors["neck.2.weight"]
+        for name in ("neck.enter", "neck.mix"):
             state[f"{name}.bias"] = torch.zeros(256)  # the official neck has none
-        self.copy(state, "neck_norm1", "neck.1")
-        self.copy(state, "neck_norm2", "neck.3")
+        self.copy(state, "neck.norm1", "neck.1")
+        self.copy(state, "neck.norm2", "neck.3")
 
 
 def _sort_qkv(tensor: Tensor, heads: int) -> Tensor:
