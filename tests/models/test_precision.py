@@ -141,7 +141,8 @@ class _BrokenWhenQuick(Sam):
     def __init__(self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> None:
         super().__init__(checkpoint, device, dtype)
         if dtype == torch.bfloat16:
-            self.decoder.mask_tokens.weight.neg_()
+            tokens = self.decoder.mask_tokens.weight
+            tokens.data = -tokens  # not in place: the memory is the checkpoint's
 
 
 @pytest.mark.usefixtures("native")
