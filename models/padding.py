@@ -22,6 +22,7 @@ from .tiny_vit import TinyViT
 PATCH = MODEL_SIDE // GRID
 EARLY_STRIDE = 8
 REACH = 15  # pixels: 1 + 2 (stem) + 4 + 4 (bottlenecks) + 4 (merge)
+STEP = 64  # pixels: few sizes in all, so that what is prepared for a size serves many photos
 EDGE = 2  # early tokens at a cut that see the cut instead of padding
 
 
@@ -53,7 +54,7 @@ def encode_picture(encoder: TinyViT, scaled: Tensor, padding: Padding, *, margin
 
     Args:
         scaled: (h, w, 3) normalised pixels, longer side 1024.
-        margin: how many pixels of padding to keep beside the picture, a multiple of 16; None: the whole square.
+        margin: how many pixels of padding to keep beside the picture, at least; None: the whole square.
 
     Returns:
         (4096, 256), row by row.
@@ -61,7 +62,7 @@ def encode_picture(encoder: TinyViT, scaled: Tensor, padding: Padding, *, margin
     height, width = (_extent(side, margin) for side in scaled.shape[:2])
     early = padding.early[: height // EARLY_STRIDE, : width // EARLY_STRIDE].clone()
     computed = [
-        min(_up(side + REACH + (EDGE + 1) * EARLY_STRIDE), limit) for side, limit in _sides(scaled, height, width)
+        min(_up(side + REACH + (EDGE + 1) * EARLY_STRIDE, STEP), limit) for side, limit in _sides(scaled, height, width)
     ]
     known = encoder.early(pad(scaled[None], computed[0], computed[1]))[0]
     rows = _kept(computed[0], height)
@@ -86,11 +87,13 @@ def _sides(scaled: Tensor, height: int, width: int) -> list[tuple[int, int]]:
 
 def _extent(side: int, margin: int | None) -> int:
     """How much of the square is computed along a side, pixels."""
-    return MODEL_SIDE if margin is None else min(_up(side) + margin, MODEL_SIDE)
+    if margin is None:
+        return MODEL_SIDE
+    return min(_up(side + margin, STEP) if margin else _up(side, PATCH), MODEL_SIDE)
 
 
-def _up(side: int) -> int:
-    return -(-side // PATCH) * PATCH
+def _up(side: int, step: int) -> int:
+    return -(-side // step) * step
 
 
 def _kept(computed: int, limit: int) -> int:

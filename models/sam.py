@@ -88,8 +88,8 @@ class Sam:
 
         Args:
             pixels: (H, W, 3) uint8 RGB of the frame's window.
-            margin: leave out the padding farther than so many pixels of the model frame from the picture, a multiple
-                of 16; only for a TinyViT whose `padding` is known (see `padding.py`). None: the whole square.
+            margin: leave out the padding farther than so many pixels of the model frame from the picture;
+                only for a TinyViT whose `padding` is known (see `padding.py`). None: the whole square.
 
         Returns:
             (4096, 256) in `dtype`, row by row.

@@ -13,9 +13,9 @@ from torch import Tensor
 class WindowIndex:
     """Row numbers for `index_select` on rows of one head.
 
-    gather: (3, windows * heads, window^2) int64: rows of the query-key-value product (token, which, head)
+    gather: (3, windows * heads, window^2) int32: rows of the query-key-value product (token, which, head)
         in the order (which, window, head, place). Places outside the picture point at one extra token.
-    scatter: (tokens * heads,) int64: rows (window, head, place) in the order (token, head).
+    scatter: (tokens * heads,) int32: rows (window, head, place) in the order (token, head).
     padded: whether any window reaches over the picture's edge.
     """
 
@@ -37,8 +37,8 @@ def window_index(batch: int, height: int, width: int, window: int, heads: int, d
     head = torch.arange(heads)[None, None, :, None]
     gather = (place[None, :, None, :] * 3 + which) * heads + head  # (3, windows, heads, window^2)
     return WindowIndex(
-        gather=gather.flatten(1, 2).to(device),
-        scatter=_invert(place, tokens, heads).to(device),
+        gather=gather.flatten(1, 2).int().to(device),
+        scatter=_invert(place, tokens, heads).int().to(device),
         padded=rows * window != height or columns * window != width,
     )
 

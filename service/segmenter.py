@@ -29,7 +29,7 @@ from .prompts import Box, window_box
 
 FITS = ("auto", "square", "rectangle")
 REFINES = ("auto", "off")
-AUTO_MARGIN = 64  # pixels of the model frame
+AUTO_MARGIN = 48  # pixels of the model frame
 READ_AHEAD = 2  # pictures decoded while one is encoded
 
 Skip = Callable[[object, ClickmaskError], None]
