@@ -199,6 +199,8 @@ def _naming(source: str) -> Generator[None]:
         yield
     except CheckpointError as error:
         raise CheckpointError(f"{source}: {error}") from error
+    except RecursionError as error:
+        raise CheckpointError(f"{source}: it is nested without end; a dict of named tensors was expected.") from error
 
 
 def _digest(state: Mapping[str, Tensor]) -> str:

@@ -55,6 +55,8 @@ def _load_torch(path: Path, mapped: bool) -> object:
 
 def _read_head(path: Path) -> tuple[bytes, int]:
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise CheckpointError(f"{path} is a pipe or device; a weights file was expected.")
         with path.open("rb") as file:
             return file.read(_HEAD), path.stat().st_size
     except FileNotFoundError as error:
@@ -89,11 +91,14 @@ def _check_zip(path: Path, size: int) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            packed = any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise CheckpointError(
             f"{path}: the file is cut short or damaged: {size:,} bytes without the end of a torch archive. "
             "Download or copy it again."
         ) from error
+    if packed:  # torch.save never compresses: a small file could fill the memory
+        raise CheckpointError(f"{path}: it is a compressed zip, not weights. Unpack it first?")
     if any(name.endswith("/constants.pkl") for name in names):
         raise CheckpointError(f"{path}: it is a TorchScript program; plain weights (a state dict) are needed.")
     if not any(name.endswith("data.pkl") for name in names):

@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -19,24 +20,33 @@ from torch import Tensor
 
 log = logging.getLogger("clickmask")
 
+_COMPUTING = ("layers.py", "neck.py", "padding.py", "precision.py", "sam.py", "tiny_vit.py", "windows.py")
+
 
 class Facts:
     """Named tensors about one model on one kind of machine with one torch."""
 
     def __init__(self, cache_dir: Path, digest: str, device: torch.device) -> None:
-        machine = [digest, torch.__version__, platform.machine(), _device_name(device)]
+        machine = [_arithmetic(), digest, torch.__version__, platform.machine(), _device_name(device)]
         self._folder = cache_dir / "facts" / hashlib.sha256("\n".join(machine).encode()).hexdigest()[:24]
 
-    def recall(self, name: str) -> Tensor | None:
-        """The tensor remembered under a name, or None; a damaged file counts as forgotten."""
+    def recall(self, name: str, shape: tuple[int, ...] = ()) -> Tensor | None:
+        """The tensor of that shape remembered under a name, or None; a damaged file counts as forgotten."""
         path = self._path(name)
         try:
-            return load_file(path)["value"]
-        except (FileNotFoundError, NotADirectoryError):
+            if not path.is_file():
+                return None
+            value = load_file(path)["value"]
+        except OSError as error:
+            log.info("%s cannot be read, so it will be computed anew (%s)", path, error)
             return None
-        except (OSError, SafetensorError, KeyError) as error:
+        except (SafetensorError, KeyError) as error:
             log.warning("%s is damaged and will be computed anew (%s)", path, error)
             return None
+        if tuple(value.shape) == shape and value.is_floating_point() and bool(torch.isfinite(value).all()):
+            return value
+        log.warning("%s is damaged and will be computed anew (unexpected content)", path)
+        return None
 
     def remember(self, name: str, value: Tensor) -> None:
         """Keep a tensor, whole or not at all; a folder that cannot be written is no failure."""
@@ -55,6 +65,13 @@ class Facts:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.safetensors"
+
+
+@cache
+def _arithmetic() -> str:
+    """Changes with the code that computes: what another version found out does not count."""
+    folder = Path(__file__).parent
+    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in _COMPUTING)).hexdigest()
 
 
 def _device_name(device: torch.device) -> str:

@@ -20,7 +20,7 @@ from .frame import GRID, MODEL_SIDE
 from .tiny_vit import TinyViT
 
 PATCH = MODEL_SIDE // GRID
-EARLY_STRIDE = 8
+EARLY_STRIDE, EARLY_CHANNELS = 8, 128
 REACH = 15  # pixels: 1 + 2 (stem) + 4 + 4 (bottlenecks) + 4 (merge)
 STEP = 64  # pixels: few sizes in all, so that what is prepared for a size serves many photos
 EDGE = 2  # early tokens at a cut that see the cut instead of padding
@@ -38,7 +38,8 @@ def recall_padding(encoder: TinyViT, like: Tensor, facts: Facts) -> Padding:
     """The padding of an encoder, remembered from an earlier start or computed (`like` tells device and dtype)."""
     dtype = str(like.dtype).removeprefix("torch.")
     names = (f"padding_early_{dtype}", f"padding_tokens_{dtype}")
-    kept = [facts.recall(name) for name in names]
+    shapes = ((2 * GRID, 2 * GRID, EARLY_CHANNELS), (GRID, GRID, 256))
+    kept = [facts.recall(name, shape) for name, shape in zip(names, shapes, strict=True)]
     if kept[0] is not None and kept[1] is not None:
         return Padding(kept[0].to(like), kept[1].to(like))
     with torch.inference_mode():
@@ -61,12 +62,14 @@ def encode_picture(encoder: TinyViT, scaled: Tensor, padding: Padding, *, margin
     """
     height, width = (_extent(side, margin) for side in scaled.shape[:2])
     early = padding.early[: height // EARLY_STRIDE, : width // EARLY_STRIDE].clone()
-    computed = [
-        min(_up(side + REACH + (EDGE + 1) * EARLY_STRIDE, STEP), limit) for side, limit in _sides(scaled, height, width)
-    ]
+    # A margin is as if the square went on; the bare rectangle ends at its edge.
+    ends = (height, width) if margin == 0 else (MODEL_SIDE, MODEL_SIDE)
+    reach = REACH + (EDGE + 1) * EARLY_STRIDE
+    sides = zip(scaled.shape[:2], ends, strict=True)
+    computed = [min(_up(side + reach, STEP), end) for side, end in sides]
+    kept = [_kept(size, end) for size, end in zip(computed, ends, strict=True)]
+    rows, columns = min(kept[0], early.shape[0]), min(kept[1], early.shape[1])
     known = encoder.early(pad(scaled[None], computed[0], computed[1]))[0]
-    rows = _kept(computed[0], height)
-    columns = _kept(computed[1], width)
     early[:rows, :columns] = known[:rows, :columns]
     tokens = encoder.late(early[None])[0]
     if (height, width) == (MODEL_SIDE, MODEL_SIDE):
@@ -81,10 +84,6 @@ def pad(scaled: Tensor, height: int, width: int) -> Tensor:
     return F.pad(scaled, (0, 0, 0, width - scaled.shape[2], 0, height - scaled.shape[1]))
 
 
-def _sides(scaled: Tensor, height: int, width: int) -> list[tuple[int, int]]:
-    return [(scaled.shape[0], height), (scaled.shape[1], width)]
-
-
 def _extent(side: int, margin: int | None) -> int:
     """How much of the square is computed along a side, pixels."""
     if margin is None:
@@ -96,6 +95,6 @@ def _up(side: int, step: int) -> int:
     return -(-side // step) * step
 
 
-def _kept(computed: int, limit: int) -> int:
+def _kept(computed: int, end: int) -> int:
     """Early tokens along a side that hold: all up to a true edge, not those that see a cut."""
-    return computed // EARLY_STRIDE - (0 if computed == limit else EDGE)
+    return computed // EARLY_STRIDE - (0 if computed == end else EDGE)

@@ -17,7 +17,7 @@ from .errors import SettingsError
 from .facts import Facts
 from .frame import MODEL_SIDE, Frame
 from .padding import recall_padding
-from .sam import PromptTensors, Sam
+from .sam import PromptTensors, Sam, plain_arithmetic
 from .tiny_vit import TinyViT
 
 log = logging.getLogger("clickmask")
@@ -56,6 +56,7 @@ def has_native_bfloat16(device: torch.device) -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # pyright: ignore[reportPrivateUsage]
 
 
+@plain_arithmetic
 def build_sam(checkpoint: Checkpoint, device: torch.device, precision: str, facts: Facts) -> Sam:
     """The network in the asked precision; "auto" is bfloat16 where it is native and passes the self-check.
 
@@ -100,7 +101,7 @@ def _dtype(precision: str, device: torch.device) -> torch.dtype:
     return PRECISIONS[precision]
 
 
-@torch.inference_mode()
+@plain_arithmetic
 def self_check(quick: Sam, exact: Sam) -> float:
     """Least IoU of the masks that two networks give for a click on, and a box around, a clear object."""
     frame = Frame.whole(MODEL_SIDE, MODEL_SIDE)
@@ -116,7 +117,7 @@ def _masks(sam: Sam, tokens: Tensor, prompts: list[PromptTensors]) -> list[Tenso
 
 def _iou(one: Tensor, other: Tensor) -> float:
     union = int((one | other).sum())
-    return int((one & other).sum()) / union if union else 1.0
+    return int((one & other).sum()) / union if union else 0.0  # the object is there: nothing found is wrong
 
 
 def _click(x: float, y: float) -> PromptTensors:

@@ -102,7 +102,7 @@ def _count_blocks(state: Mapping[str, Tensor]) -> int:
     """The number of encoder blocks; a gap in the numbers shows up as missing tensors."""
     start = "image_encoder.blocks."
     found = {name.removeprefix(start).split(".")[0] for name in state if name.startswith(start)}
-    return max((int(index) + 1 for index in found if index.isdecimal()), default=0)
+    return max((int(index) + 1 for index in found if index.isdecimal() and len(index) < 4), default=0)
 
 
 def _is_global(index: int, positions: Shape) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import wraps
 from itertools import groupby
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +25,9 @@ from .tiny_vit import TinyViT
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
+P = ParamSpec("P")
+R = TypeVar("R")
+
 GPU_CHUNK = 64  # prompts decoded at once where there is memory bandwidth for it
 
 
@@ -148,6 +154,19 @@ class Sam:
         image = image if image.dim() == 3 else image[None]
         sparse = self.prompt_encoder.points(coords, labels)
         return self.decoder(image, self._positions, sparse, MULTI if multimask else SINGLE)
+
+
+def plain_arithmetic(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a function as written: no gradients, and none of the caller's autocast."""
+
+    @wraps(function)
+    def plainly(*args: P.args, **kwargs: P.kwargs) -> R:
+        with torch.inference_mode(), ExitStack() as off:
+            for kind in ("cpu", "cuda"):
+                off.enter_context(torch.autocast(kind, enabled=False))
+            return function(*args, **kwargs)
+
+    return plainly
 
 
 def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:

@@ -73,6 +73,8 @@ def _check_pixels(named: Mapping[str, Tensor]) -> None:
     for name, expected in _PIXELS.items():
         if name not in named:
             continue
+        if named[name].numel() != 3:
+            raise CheckpointError(f"its {name} holds {named[name].numel()} numbers; SAM's holds 3.")
         found = [round(float(value), 4) for value in named[name].flatten()]
         if len(found) != 3 or any(abs(a - b) > 0.01 for a, b in zip(found, expected, strict=True)):
             raise CheckpointError(f"its {name} is {found}; SAM's is {list(expected)}.")

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..models.errors import EmbeddingError
 from ..models.frame import GRID, Frame
 from .files import write_atomic
-from .images import Picture
+from .images import MAX_PIXELS, Picture
 
 FAMILY = "sam"
 SHAPE = (GRID * GRID, 256)
@@ -76,10 +76,16 @@ def read_embedding(path: str | os.PathLike[str]) -> SavedEmbedding:
         raise EmbeddingError(f"{path}: there is no such file") from error
     except (OSError, SafetensorError) as error:
         raise EmbeddingError(f"{path}: cannot be read as an embedding ({error})") from error
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+    except (KeyError, IndexError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise EmbeddingError(f"{path}: not an embedding written by clickmask") from error
-    if about.get("family") != FAMILY or tuple(tokens.shape) != SHAPE or not torch.is_floating_point(tokens):
-        raise EmbeddingError(f"{path}: expected a {FAMILY} embedding of shape {SHAPE}, got {tuple(tokens.shape)}")
+    if about.get("family") != FAMILY:
+        raise EmbeddingError(f"{path}: an embedding of family {about.get('family')!r}, expected {FAMILY!r}")
+    if tuple(tokens.shape) != SHAPE or not torch.is_floating_point(tokens) or not bool(torch.isfinite(tokens).all()):
+        raise EmbeddingError(f"{path}: expected finite tokens of shape {SHAPE}, got {tuple(tokens.shape)}")
+    x0, y0, x1, y1 = frame.window
+    inside = 0 <= x0 < x1 <= frame.width and 0 <= y0 < y1 <= frame.height
+    if not inside or frame.width * frame.height > MAX_PIXELS:
+        raise EmbeddingError(f"{path}: a window {frame.window} of {frame.width} x {frame.height} is impossible")
     return saved
 
 

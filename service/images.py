@@ -105,7 +105,7 @@ def _read_path(path: str) -> bytes:
         advice = "clickmask opens no web addresses: download it first" if "://" in path else "check the path"
         raise ImageError(f"{path!r} does not exist: {advice}") from None
     except IsADirectoryError:
-        raise ImageError(f"{path!r} is a folder, expected an image file; `clickmask batch` takes folders") from None
+        raise ImageError(f"{path!r} is a folder, expected an image file: give its files one by one") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{path!r} cannot be read: {reason}") from None
@@ -117,7 +117,9 @@ def _from_file(file: Any, name: str | None, max_pixels: int) -> Picture:
     what = name or "the file object"
     try:
         data = _read_all(file, what)
-    except (OSError, UnicodeDecodeError) as error:
+    except ImageError:  # it is a ValueError too
+        raise
+    except (OSError, ValueError) as error:
         raise ImageError(f'{what} cannot be read: {error}; open image files in mode "rb"') from None
     return _decode(data, what, name, max_pixels)
 
@@ -166,7 +168,7 @@ def _check_size(width: int, height: int, what: str, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise ImageError(
             f"{what} has {width} x {height} = {width * height / 1e6:.1f} megapixels, "
-            f"more than the limit of {max_pixels / 1e6:g}: scale it down, or raise max_pixels"
+            f"more than the limit of {max_pixels / 1e6:g}: scale it down"
         )
     longer, shorter = max(width, height), min(width, height)
     if int(shorter * _MODEL_SIDE / longer + 0.5) < 1:

@@ -15,7 +15,7 @@ from ..models.errors import ClosedError
 from ..models.frame import Frame, upsample
 from . import cleaning, cutouts, polygons, rle
 from .files import write_atomic
-from .formats import write
+from .formats import FORMATS, format_for, write
 from .formats.encoding import encode_png
 from .formats.result import ObjectResult, Result
 from .images import Picture
@@ -135,7 +135,10 @@ class Mask:
 
         Raises:
             OutputError: an unknown extension or format, or a path that cannot be written.
+            ClosedError: the format shows the photo, which is not there any more.
         """
+        if FORMATS[format_for(path, format)].needs_photo:
+            self.source.get()
         write_atomic(path, write(to_result([self], self.source, self.provenance), path, format))
 
     def _repr_png_(self) -> bytes:

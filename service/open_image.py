@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.errors import ClosedError
+from ..models.errors import ClosedError, PromptError, WeightsError
 from ..models.frame import Frame
-from ..models.sam import Sam
+from ..models.sam import Sam, plain_arithmetic
 from .embeddings import write_embedding
 from .formats.encoding import encode_png
 from .masks import Mask, PhotoSource, preview
@@ -27,7 +27,7 @@ class Network:
     def __init__(self, sam: Sam, digest: str, margin: int | None, provenance: Mapping[str, Any]) -> None:
         self.sam, self.digest, self.margin, self.provenance = sam, digest, margin, dict(provenance)
 
-    @torch.inference_mode()
+    @plain_arithmetic
     def encode(self, pixels: np.ndarray, frame: Frame) -> Tensor:
         """(H, W, 3) uint8 RGB of the frame's window -> (4096, 256) image tokens."""
         return self.sam.encode(torch.from_numpy(pixels), frame, margin=self.margin)
@@ -55,8 +55,10 @@ class OpenImage:
 
     @property
     def pixels(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, the whole image upright. Raises ClosedError when it is not there any more."""
-        return self._source.get().pixels
+        """(H, W, 3) uint8 RGB, the whole image upright, read-only. Raises ClosedError when it is gone."""
+        pixels = self._source.get().pixels.view()
+        pixels.setflags(write=False)
+        return pixels
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -97,8 +99,12 @@ class OpenImage:
         prompt = _prompt(points, labels, box, None)
         return self._decode([prompt], multimask=True)[0]
 
-    def segment_many(self, prompts: Sequence[Prompt]) -> list[Mask]:
+    def segment_many(self, prompts: Iterable[Prompt]) -> list[Mask]:
         """One mask for each prompt, in their order; prompts may differ in everything."""
+        prompts = list(prompts) if isinstance(prompts, Iterable) else [prompts]
+        for number, prompt in enumerate(prompts):
+            if not isinstance(prompt, Prompt):
+                raise PromptError(f"prompts[{number}]: expected a Prompt, got {type(prompt).__name__}")
         ambiguous = [n for n, prompt in enumerate(prompts) if prompt.is_ambiguous]
         clear = [n for n, prompt in enumerate(prompts) if not prompt.is_ambiguous]
         masks: dict[int, Mask] = {}
@@ -107,7 +113,7 @@ class OpenImage:
             masks.update((n, answer[0]) for n, answer in zip(numbers, answers, strict=True))
         return [masks[n] for n in range(len(prompts))]
 
-    @torch.inference_mode()
+    @plain_arithmetic
     def _decode(self, prompts: Sequence[Prompt], *, multimask: bool) -> list[list[Mask]]:
         """For each prompt its masks, best predicted IoU first."""
         tokens = self._open_tokens()
@@ -117,8 +123,10 @@ class OpenImage:
 
     def _masks(self, prompt: Prompt, logits: Tensor, scores: Tensor) -> list[Mask]:
         arrays, numbers = logits.cpu().numpy(), scores.tolist()
+        if not np.isfinite(numbers).all():
+            raise WeightsError("the model answers with no numbers (NaN): its weights, or `previous`, are unusable")
         order = sorted(range(len(numbers)), key=lambda n: -numbers[n])
-        provenance = self._network.provenance
+        prompt, provenance = prompt.without_chain(), self.provenance
         return [Mask(arrays[n], numbers[n], n, self._frame, prompt, provenance, self._source) for n in order]
 
     def start(self) -> Thing:
@@ -135,7 +143,7 @@ class OpenImage:
         width, height = self.size
         x0, y0, x1, y1 = window = window_box(box, width, height)
         frame = Frame(width, height, window)
-        tokens = self._network.encode(np.ascontiguousarray(self.pixels[y0:y1, x0:x1]), frame)
+        tokens = self._network.encode(np.ascontiguousarray(self._source.get().pixels[y0:y1, x0:x1]), frame)
         source = PhotoSource(width, height, self._source.get())
         return OpenImage(self._network, source, frame, tokens)
 

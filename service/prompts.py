@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +48,7 @@ class Prompt:
         object.__setattr__(self, "box", _box(self.box))
         if isinstance(self.previous, np.ndarray):
             object.__setattr__(self, "previous", _low_res(self.previous))
-        elif self.previous is not None and not hasattr(self.previous, "logits"):
+        elif self.previous is not None and not _is_mask(self.previous):
             raise PromptError(f"previous: expected a Mask or a (256, 256) array, got {type(self.previous).__name__}")
         if not points and self.box is None and self.previous is None:
             raise PromptError("points: nothing to segment; give points, a box or a previous mask")
@@ -57,6 +57,12 @@ class Prompt:
     def is_ambiguous(self) -> bool:
         """Whether SAM answers with three candidates: one point, no box, no earlier mask."""
         return len(self.points) == 1 and self.box is None and self.previous is None
+
+    def without_chain(self) -> Prompt:
+        """The same prompt, but of an earlier mask only the logits: masks do not keep all their predecessors."""
+        if self.previous is None or isinstance(self.previous, np.ndarray):
+            return self
+        return replace(self, previous=self.previous.logits)
 
     def describe(self) -> dict[str, Any]:
         """The prompt as plain values, for output files."""
@@ -72,7 +78,7 @@ def to_tensors(prompt: Prompt, frame: Frame) -> PromptTensors:
     """A prompt in the model frame of an encoded window.
 
     Raises:
-        PromptError: a point or the box lies outside the image or the window, or `previous` is of another image.
+        PromptError: a point or the box lies outside the image or the window, or `previous` is of another size of image.
     """
     for number, point in enumerate(prompt.points):
         _check_point(f"points[{number}]", point, frame)
@@ -132,6 +138,12 @@ def _box(box: Any) -> Box | None:
     if x1 <= x0 or y1 <= y0:
         raise PromptError(f"box: expected x0 < x1 and y0 < y1, got ({x0:g}, {y0:g}, {x1:g}, {y1:g})")
     return x0, y0, x1, y1
+
+
+def _is_mask(previous: object) -> bool:
+    from .masks import Mask  # masks know prompts: not the other way round at import
+
+    return isinstance(previous, Mask)
 
 
 def _numbers(field: str, value: Any) -> np.ndarray:

@@ -7,20 +7,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from platformdirs import user_cache_path
 
 from ..models.checkpoints import Source, load_checkpoint
 from ..models.download import Progress
-from ..models.errors import ClickmaskError, EmbeddingError, SettingsError
+from ..models.errors import ClickmaskError, EmbeddingError, ImageError, SettingsError
 from ..models.facts import Facts
 from ..models.frame import Frame
 from ..models.precision import build_sam, choose_device
 from ..models.sam import Sam
+from .cache import cache_folder
 from .embeddings import read_embedding
 from .images import Picture, read_picture
 from .masks import PhotoSource
@@ -69,7 +68,7 @@ class Segmenter:
         _check("fit", fit, FITS)
         _check("refine", refine, REFINES)
         place = choose_device(device)
-        folder = Path(cache_dir) if cache_dir is not None else user_cache_path("clickmask")
+        folder = cache_folder(cache_dir)
         checkpoint = load_checkpoint(model, cache_dir=folder, progress=progress)
         facts = Facts(folder, checkpoint.digest, place)
         sam = build_sam(checkpoint, place, precision, facts)
@@ -140,6 +139,8 @@ class Segmenter:
             on_error: called with (source, error) for an image that cannot be opened, which is then left out;
                 without it the error is raised.
         """
+        if isinstance(sources, str | bytes | os.PathLike) or not isinstance(sources, Iterable):
+            raise ImageError(f"sources: expected several images, got {sources!r}; use open for one")
         rest = iter(sources)
         with ThreadPoolExecutor(1, thread_name_prefix="clickmask-read") as pool:
 

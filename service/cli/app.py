@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -61,4 +63,7 @@ app.add_typer(models, name="models")
 
 def main() -> None:
     """Run the command line with the arguments of this process, and leave it with an exit code (see `shell`)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of plain ASCII cannot show all we print
     app()

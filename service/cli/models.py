@@ -9,9 +9,9 @@ import typer
 
 from ...models.errors import OutputError
 from ...models.variants import VARIANTS, Variant, get_variant
+from ..cache import cache_folder
 from . import options as o
 from .progress import download_bar
-from .settings import cache_folder
 from .shell import say, show
 
 EMBEDDED = "vit_t"

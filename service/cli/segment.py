@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ def segment(
 
     started = time.monotonic()
     question = Question(tuple(point or ()), _single(box), window)
-    inputs = [name for name in (photo, model) if name != STREAM]
+    inputs = [name for name in (photo, model) if name != STREAM] + _redirected(photo)
     count = _CANDIDATES if candidates else None
     outputs = plan_outputs(photo, output, format, Options(pad, feather), count=count, force=force, inputs=inputs)
     settings = Settings(model, device, precision, fit, refine, cache_dir)
@@ -62,6 +63,17 @@ def segment(
     _write(masks, outputs)
     if not quiet:
         _report(masks, outputs, time.monotonic() - started)
+
+
+def _redirected(photo: str) -> list[str]:
+    """The file that standard input comes from, where the system tells: it is an input too."""
+    if photo != STREAM or sys.stdin is None:
+        return []
+    try:
+        name = f"/proc/self/fd/{sys.stdin.fileno()}"
+    except OSError:  # not a file of the system
+        return []
+    return [name] if os.path.isfile(name) else []
 
 
 def _single(boxes: Sequence[Rectangle] | None) -> Rectangle | None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import typer
-from platformdirs import user_cache_path
 
 from ...models.errors import UnknownVariantError
 from ...models.variants import get_variant
@@ -85,8 +84,3 @@ def parse_device(text: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", text):
         raise typer.BadParameter(f"{text!r} is not a device: use auto, cpu, cuda, cuda:1 or mps")
     return text
-
-
-def cache_folder(chosen: Path | None) -> Path:
-    """Where downloaded models are kept: the folder asked for, or the user's own."""
-    return user_cache_path("clickmask") if chosen is None else chosen

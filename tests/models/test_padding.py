@@ -85,7 +85,7 @@ def test_square_is_the_same_with_known_padding(
     _near(known, encoder.forward_tokens(square)[0].flatten(0, 1))
 
 
-@pytest.mark.parametrize(("height", "margin", "rows"), [(64, 0, 4), (65, 0, 5), (100, 0, 7), (100, 16, 8)])
+@pytest.mark.parametrize(("height", "margin", "rows"), [(64, 0, 4), (65, 0, 5), (100, 0, 7)])
 def test_rectangle_is_the_plain_encoder_on_it_and_padding_elsewhere(
     sam: Sam, padding: Padding, reference: ReferenceTinyViT, photo: Tensor, height: int, margin: int, rows: int
 ) -> None:
@@ -97,11 +97,11 @@ def test_rectangle_is_the_plain_encoder_on_it_and_padding_elsewhere(
     assert not torch.isclose(grid[:rows], padding.tokens[:rows], rtol=0, atol=BOUND).all(-1).any()
 
 
-@pytest.mark.parametrize(("height", "margin", "rows"), [(64, 64, 8), (77, 64, 9), (100, 224, 21)])
-def test_first_layers_of_a_wide_margin_see_the_square(
+@pytest.mark.parametrize(("height", "margin", "rows"), [(64, 64, 8), (77, 64, 12), (100, 224, 24), (100, 16, 8)])
+def test_first_layers_of_a_margin_see_the_square(
     sam: Sam, padding: Padding, reference: ReferenceTinyViT, photo: Tensor, height: int, margin: int, rows: int
 ) -> None:
-    """Where the margin is wider than the convolutions reach, only what comes after them is cut."""
+    """Only what comes after them is cut."""
     pixels = photo[300 : 300 + height]
     grid = sam.encode(pixels, Frame.whole(1024, height), margin=margin).view(64, 64, 256)
     square = torch.nn.functional.pad(sam.normalise(pixels), (0, 0, 0, 0, 0, 1024 - height))

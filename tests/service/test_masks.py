@@ -231,7 +231,7 @@ def test_without_the_photo_pixels_go_on_and_cutouts_say_why(
     with pytest.raises(ClosedError, match="the image was closed"):
         square.cutout()
     for name in ("mask.jpg", "cut.png"):
-        with pytest.raises(OutputError):
+        with pytest.raises(ClosedError, match="the image was closed"):
             square.save(tmp_path / name, "cutout" if name == "cut.png" else None)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from clickmask import ClosedError, Mask, OpenImage, OutputError, Prompt, PromptError, Segmenter
+from clickmask import ClosedError, Mask, OpenImage, Prompt, PromptError, Segmenter
 from clickmask.models.frame import Frame, reproject
 
 DOG = (205, 235, 355, 420)  # the upper dog
@@ -222,7 +222,7 @@ def test_closed_image_answers_no_more_but_its_masks_live(strip_segmenter: Segmen
             call()
     assert np.array_equal(mask.pixels, pixels)
     assert late.area > 0 and late.rle()["size"] == [64, 1024] and late.clean(holes=0.1).area > 0
-    with pytest.raises(OutputError):
+    with pytest.raises(ClosedError, match="closed"):
         mask.save("never.jpg")
     assert image.size == (1024, 64)
     assert repr(image) == "<OpenImage 1024 x 64, closed>"
