@@ -98,10 +98,8 @@ class MaskDecoder(nn.Module):
     def _multiply(self, filters: Tensor, pixels: Tensor) -> Tensor:
         """(B, C, 32) and (B, 65536, 32) -> (B, C, 65536) float32, pixels row by row."""
         if len(filters) == 1:  # a plain product: no transposed copy of the pixels
-            flat = F.linear(pixels[0], filters[0]).T[None].float()
-        else:
-            flat = (filters @ pixels.mT).float()
-        return flat.contiguous().index_select(2, self.order)
+            return (filters[0] @ pixels[0].T).float().index_select(1, self.order)[None]
+        return (filters @ pixels.mT).float().index_select(2, self.order)
 
 
 def mask_decoder_state(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
