@@ -101,7 +101,8 @@ class Sam:
             (4096, 256) in `dtype`, row by row.
         """
         scaled = self.normalise(resize(pixels.to(self.device), frame.scaled_size))
-        if margin is not None and self.padding is not None and isinstance(self.encoder, TinyViT):
+        if margin is not None:
+            assert self.padding is not None and isinstance(self.encoder, TinyViT), "a margin needs known padding"
             return encode_picture(self.encoder, scaled, self.padding, margin=margin)
         return self.encode_square(scaled[None])[0]
 

@@ -27,6 +27,17 @@ class Network:
     def __init__(self, sam: Sam, digest: str, margin: int | None, provenance: Mapping[str, Any]) -> None:
         self.sam, self.digest, self.margin, self.provenance = sam, digest, margin, dict(provenance)
 
+    def with_embedding_of(self, encoder: Mapping[str, Any]) -> Network:
+        """This network for an embedding made with other settings, which its answers then name under "embedding"."""
+        if encoder == self.provenance:
+            return self
+        return Network(self.sam, self.digest, self.margin, {**self.provenance, "embedding": dict(encoder)})
+
+    def encoding_anew(self) -> Network:
+        """This network for what it encodes itself."""
+        own = {name: value for name, value in self.provenance.items() if name != "embedding"}
+        return Network(self.sam, self.digest, self.margin, own)
+
     @plain_arithmetic
     def encode(self, pixels: np.ndarray, frame: Frame) -> Tensor:
         """(H, W, 3) uint8 RGB of the frame's window -> (4096, 256) image tokens."""
@@ -145,11 +156,13 @@ class OpenImage:
         frame = Frame(width, height, window)
         tokens = self._network.encode(np.ascontiguousarray(self._source.get().pixels[y0:y1, x0:x1]), frame)
         source = PhotoSource(width, height, self._source.get())
-        return OpenImage(self._network, source, frame, tokens)
+        return OpenImage(self._network.encoding_anew(), source, frame, tokens)
 
     def save_embedding(self, path: str | os.PathLike[str]) -> None:
         """Write the embedding as .safetensors; `Segmenter.load_embedding` opens it without encoding again."""
-        write_embedding(path, self._open_tokens(), self._frame, self._source.get(), self._network.provenance)
+        settings = self._network.provenance
+        encoder = settings.get("embedding", settings)
+        write_embedding(path, self._open_tokens(), self._frame, self._source.get(), encoder)
 
     def close(self) -> None:
         """Give embedding and pixels back; masks keep working, but for cut-outs and overlays."""

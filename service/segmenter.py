@@ -74,6 +74,7 @@ class Segmenter:
         sam = build_sam(checkpoint, place, precision, facts)
         # For the drop-in classes. Mapped from its file, or shared with the network, wherever that is possible.
         self._checkpoint = checkpoint
+        self._facts = facts
         self._precision_chosen = precision != "auto"
         margin = _margin(fit, checkpoint.architecture.kind, place)
         self._network = Network(
@@ -98,7 +99,7 @@ class Segmenter:
         sam = self._network.sam
         if self._precision_chosen or sam.dtype == torch.float32:
             return sam
-        return Sam(self._checkpoint, sam.device, torch.float32)
+        return build_sam(self._checkpoint, sam.device, "float32", self._facts)
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -181,8 +182,8 @@ class Segmenter:
         if picture is not None and picture.digest != saved.image_digest:
             raise EmbeddingError(f"{path}: made from another image than the one given ({saved.image_name})")
         sam = self._network.sam
-        network = Network(sam, self._network.digest, self._network.margin, saved.provenance)
         source = PhotoSource(saved.frame.width, saved.frame.height, picture)
+        network = self._network.with_embedding_of(saved.provenance)
         return OpenImage(network, source, saved.frame, saved.tokens.to(sam.device, sam.dtype))
 
     def _encode(self, picture: Picture, window: Box | Sequence[float] | None = None) -> OpenImage:

@@ -61,6 +61,18 @@ def test_bfloat16_embedding_is_kept_as_it_is(strip: np.ndarray, cache_folder: Pa
     assert loaded.provenance == image.provenance
 
 
+def test_embedding_of_other_settings_is_named_beside_those_that_decode(
+    strip: np.ndarray, strip_segmenter: Segmenter, cache_folder: Path, tmp_path: Path
+) -> None:
+    quick = Segmenter(device="cpu", precision="bfloat16", fit="square", cache_dir=cache_folder)
+    quick.open(strip).save_embedding(tmp_path / "quick.safetensors")
+    loaded = strip_segmenter.load_embedding(tmp_path / "quick.safetensors", image=strip)
+    assert loaded.provenance == {**strip_segmenter.provenance, "embedding": quick.provenance}
+    assert loaded.window((300, 0, 700, 64)).provenance == strip_segmenter.provenance
+    loaded.save_embedding(tmp_path / "again.safetensors")
+    assert quick.load_embedding(tmp_path / "again.safetensors").provenance == quick.provenance
+
+
 def test_without_the_image_masks_come_but_no_cutouts(saved: Path, strip_segmenter: Segmenter) -> None:
     loaded = strip_segmenter.load_embedding(saved)
     mask = loaded.click(600, 30)
