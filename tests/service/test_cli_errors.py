@@ -177,6 +177,7 @@ def test_setting_from_the_environment_is_checked_and_named(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("words", ["segment", "segment photo.jpg extra.jpg --point 1,1", "nothing", "models nothing"])
+@pytest.mark.usefixtures("folder")
 def test_command_that_makes_no_sense(words: str) -> None:
     assert "Usage:" in _refused(*words.split())
 
