@@ -12,6 +12,9 @@
     ├── EmbeddingError        a saved embedding of another model or image
     ├── ClosedError           an image that was closed
     ├── OutputError           a result that cannot be written where it was asked for
+    ├── ServiceError          a server that did not do what a client asked
+    │   ├── ServiceUnavailableError   busy, stopping or not reached until the deadline
+    │   └── AccessError               the caller is not known there, or may not do this
     └── MissingExtraError     an optional part that is not installed
 
 A message says what was expected, what came, and what to do. `PredictorStateError` and
@@ -68,6 +71,34 @@ class ClosedError(ClickmaskError, RuntimeError):
 
 class OutputError(ClickmaskError):
     """A result cannot be written where it was asked for."""
+
+
+class ServiceError(ClickmaskError):
+    """A server did not do what a client asked.
+
+    status: of HTTP, None when no answer came. code: the server's word for programs. field: where in the request.
+    request_id: under which the server's log tells more. Each is None where the server did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        field: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.field, self.request_id = status, code, field, request_id
+
+
+class ServiceUnavailableError(ServiceError):
+    """Until the deadline the server was busy, stopping, or not to be reached; later the same may succeed."""
+
+
+class AccessError(ServiceError):
+    """The server does not know the caller (a token is missing or wrong), or does not allow this."""
 
 
 class MissingExtraError(ClickmaskError, ImportError):

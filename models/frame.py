@@ -8,10 +8,10 @@ its longer side is 1024 and sits in the top left corner.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+if TYPE_CHECKING:  # a client of the HTTP service knows frames, but need not wait for torch
+    from torch import Tensor
 
 MODEL_SIDE = 1024  # pixels of the square SAM sees
 LOW_RES = 256  # low-res logits are (256, 256)
@@ -93,6 +93,8 @@ def upsample_to(low_res: Tensor, scaled_size: tuple[int, int], size: tuple[int, 
     Returns:
         (N, height, width) float32.
     """
+    from torch.nn import functional as F
+
     width, height = scaled_size
     factor = MODEL_SIDE // LOW_RES
     rows, columns = (min(LOW_RES, -(-side // factor) + 1) for side in (height, width))
@@ -119,6 +121,9 @@ def reproject(low_res: Tensor, source: Frame, target: Frame) -> Tensor:
     Returns:
         (256, 256) float32 in the target's frame.
     """
+    import torch
+    from torch.nn import functional as F
+
     step = MODEL_SIDE / LOW_RES
     centres = (torch.arange(LOW_RES, dtype=torch.float64) + 0.5) * step
     y, x = torch.meshgrid(centres, centres, indexing="ij")

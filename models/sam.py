@@ -106,6 +106,16 @@ class Sam:
             return encode_picture(self.encoder, scaled, self.padding, margin=margin)
         return self.encode_square(scaled[None])[0]
 
+    def encode_each(self, pictures: Sequence[tuple[Tensor, Frame]], *, margin: int | None = None) -> list[Tensor]:
+        """Image tokens of several pictures, as `encode` gives them; on a GPU in one pass."""
+        if self.device.type == "cpu" or margin is not None or len(pictures) < 2:
+            return [self.encode(pixels, frame, margin=margin) for pixels, frame in pictures]
+        squares = [
+            pad(self.normalise(resize(pixels.to(self.device), frame.scaled_size))[None], MODEL_SIDE, MODEL_SIDE)
+            for pixels, frame in pictures
+        ]
+        return list(self.encoder.forward_tokens(torch.cat(squares)).flatten(1, 2))
+
     def encode_square(self, scaled: Tensor) -> Tensor:
         """(B, h, w, 3) normalised pixels, longer side 1024 -> (B, 4096, 256)."""
         if self.device.type != "cpu":
@@ -136,17 +146,27 @@ class Sam:
         Returns:
             For each prompt (C, 256, 256) float32 low-res logits and (C,) float32 predicted IoU.
         """
+        return self.decode_each([tokens] * len(prompts), prompts, multimask=multimask)
+
+    def decode_each(
+        self, tokens: Sequence[Tensor], prompts: Sequence[PromptTensors], *, multimask: bool
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Masks of prompts, each on its own image: `decode` with the tokens of one image for each prompt."""
         answers: dict[int, tuple[Tensor, Tensor]] = {}
         chunk = 1 if self.device.type == "cpu" else GPU_CHUNK
         for group in _same_shape(prompts):
             for first in range(0, len(group), chunk):
                 numbers = group[first : first + chunk]
-                logits, scores = self._decode_chunk(tokens, [prompts[n] for n in numbers], multimask)
+                images = _shared([tokens[n] for n in numbers])
+                logits, scores = self._decode_chunk(images, [prompts[n] for n in numbers], multimask)
                 answers.update(zip(numbers, zip(logits, scores, strict=True), strict=True))
         return [answers[n] for n in range(len(prompts))]
 
     def _decode_chunk(self, tokens: Tensor, prompts: list[PromptTensors], multimask: bool) -> tuple[Tensor, Tensor]:
-        """Prompts of one token count, all with an earlier mask or none -> (B, C, 256, 256) and (B, C)."""
+        """Prompts of one token count, all with an earlier mask or none -> (B, C, 256, 256) and (B, C).
+
+        tokens: (4096, 256) of the one image, or (B, 4096, 256).
+        """
         coords = torch.stack([p.coords for p in prompts]).to(self.device)
         labels = torch.stack([p.labels for p in prompts]).to(self.device)
         earlier = [p.low_res for p in prompts if p.low_res is not None]
@@ -186,6 +206,12 @@ def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in checkpoint.state.items() if name.startswith(prefix)}
+
+
+def _shared(tokens: Sequence[Tensor]) -> Tensor:
+    """(4096, 256) where all prompts ask one image, else (B, 4096, 256)."""
+    first = tokens[0]
+    return first if all(one is first for one in tokens) else torch.stack(list(tokens))
 
 
 def _same_shape(prompts: Sequence[PromptTensors]) -> list[list[int]]:

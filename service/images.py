@@ -85,14 +85,32 @@ def read_picture(
         raise ImageError(f'channels must be "rgb" or "bgr", got {channels!r}')
     if isinstance(source, Picture):
         return source
+    file = read_file(source, name=name)
+    if file is not None:
+        return _decode(file.data, file.what, file.name, max_pixels)
+    return _from_memory(source, channels, name, max_pixels)
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file's bytes; its name, where there is one; and what messages call it."""
+
+    data: bytes
+    name: str | None
+    what: str
+
+
+def read_file(source: object, *, name: str | None = None) -> ImageFile | None:
+    """The bytes behind a path, bytes or a binary file, not decoded; None for pixels in memory.
+
+    Raises ImageError when it cannot be read, or does not begin like an image file of the kinds that are known.
+    """
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(source)
-        return _decode(_read_path(path), path, name or Path(path).name, max_pixels)
+        return ImageFile(_read_path(path), name or Path(path).name, path)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _decode(bytes(source), name or "the image", name, max_pixels)
-    if hasattr(source, "read"):
-        return _from_file(source, name, max_pixels)
-    return _from_memory(source, channels, name, max_pixels)
+        return ImageFile(bytes(source), name, name or "the image")
+    return _read_object(source, name) if hasattr(source, "read") else None
 
 
 def _read_path(path: str) -> bytes:
@@ -111,7 +129,7 @@ def _read_path(path: str) -> bytes:
         raise ImageError(f"{path!r} cannot be read: {reason}") from None
 
 
-def _from_file(file: Any, name: str | None, max_pixels: int) -> Picture:
+def _read_object(file: Any, name: str | None) -> ImageFile:
     stated = getattr(file, "name", None)
     name = name or (Path(stated).name if isinstance(stated, str) else None)
     what = name or "the file object"
@@ -121,7 +139,7 @@ def _from_file(file: Any, name: str | None, max_pixels: int) -> Picture:
         raise
     except (OSError, ValueError) as error:
         raise ImageError(f'{what} cannot be read: {error}; open image files in mode "rb"') from None
-    return _decode(data, what, name, max_pixels)
+    return ImageFile(data, name, what)
 
 
 def _read_all(file: BinaryIO, what: str) -> bytes:

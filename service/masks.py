@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 
 from ..models.errors import ClosedError
 from ..models.frame import Frame, upsample
@@ -21,6 +20,9 @@ from .formats.result import ObjectResult, Result
 from .images import Picture
 from .prompts import Prompt
 from .rle import Rle
+
+if TYPE_CHECKING:  # masks that come from a server need not wait for torch
+    from torch import Tensor
 
 STABILITY_OFFSET = 1.0  # logits, as segment_anything's automatic mask generator has it
 
@@ -45,50 +47,35 @@ class PhotoSource:
         self.picture, self.why_missing = None, "the image was closed: open it again"
 
 
-@dataclass(frozen=True, eq=False)
-class Mask:
-    """One object's mask, in the frame of the whole image whatever window it was found in.
+class BaseMask:
+    """What every mask can do, wherever it was decoded; a dataclass that adds what it was made of.
 
     logits: (256, 256) float32 low-res logits of the encoded window, the decoder's own; > 0 is object.
     score: predicted IoU. index: its place in the decoder's answer (0 to 2 of three candidates, else 0).
-    frame: where the logits lie. prompt: what was asked. provenance: with which model and settings.
+    stability: stability score. frame: where the logits lie. prompt: what was asked. provenance: with which model and
+    settings. source: the photo. cleaned: (H, W) bool, the pixels of a mask that was cleaned.
     """
 
     logits: np.ndarray
     score: float
     index: int
+    stability: float
     frame: Frame
     prompt: Prompt
     provenance: Mapping[str, Any]
-    source: PhotoSource = field(repr=False)
-    cleaned: np.ndarray | None = field(default=None, repr=False)
+    source: PhotoSource
+    cleaned: np.ndarray | None
+
+    def _decoded(self) -> np.ndarray:
+        """(H, W) bool, the decoder's own pixels."""
+        raise NotImplementedError
 
     @cached_property
     def pixels(self) -> np.ndarray:
         """(H, W) bool, image frame; read-only."""
-        pixels = self._inside() if self.cleaned is None else self.cleaned
+        pixels = self._decoded() if self.cleaned is None else self.cleaned
         pixels.setflags(write=False)
         return pixels
-
-    def _inside(self) -> np.ndarray:
-        inside = (self._full_logits() > 0).numpy()
-        if self.frame.is_whole:
-            return inside
-        x0, y0, x1, y1 = self.frame.window
-        whole = np.zeros((self.frame.height, self.frame.width), bool)
-        whole[y0:y1, x0:x1] = inside
-        return whole
-
-    def _full_logits(self) -> torch.Tensor:
-        """(h, w) float32 logits at the window's own resolution."""
-        return upsample(torch.from_numpy(self.logits)[None], self.frame)[0]
-
-    @cached_property
-    def stability(self) -> float:
-        """Stability score: IoU of the mask thresholded at +1 and at -1; 0.0 where both are empty."""
-        logits = self._full_logits()
-        union = int((logits > -STABILITY_OFFSET).sum())
-        return int((logits > STABILITY_OFFSET).sum()) / union if union else 0.0
 
     @cached_property
     def box(self) -> tuple[int, int, int, int] | None:
@@ -119,12 +106,13 @@ class Mask:
         """
         return cutouts.cutout(self.source.get().pixels, self.pixels, pad, feather)
 
-    def clean(self, specks: float = 0.0, holes: float = 0.0) -> Mask:
+    def clean(self, specks: float = 0.0, holes: float = 0.0) -> Self:
         """The mask without parts, and with holes filled, that are smaller than these shares of its area.
 
         Raises:
             PromptError: a share is not between 0 and 1.
         """
+        assert is_dataclass(self)
         return replace(self, cleaned=cleaning.clean(self.pixels, specks, holes))
 
     def save(self, path: str | os.PathLike[str], format: str | None = None) -> None:
@@ -151,7 +139,48 @@ class Mask:
         return ObjectResult(self.pixels, self.score, self.stability, number, None, self.prompt.describe())
 
 
-def to_result(masks: Sequence[Mask], source: PhotoSource, provenance: Mapping[str, Any]) -> Result:
+@dataclass(frozen=True, eq=False)
+class Mask(BaseMask):
+    """One object's mask, in the frame of the whole image whatever window it was found in.
+
+    logits: (256, 256) float32 low-res logits of the encoded window, the decoder's own; > 0 is object.
+    score: predicted IoU. index: its place in the decoder's answer (0 to 2 of three candidates, else 0).
+    frame: where the logits lie. prompt: what was asked. provenance: with which model and settings.
+    """
+
+    logits: np.ndarray
+    score: float
+    index: int
+    frame: Frame
+    prompt: Prompt
+    provenance: Mapping[str, Any]
+    source: PhotoSource = field(repr=False)
+    cleaned: np.ndarray | None = field(default=None, repr=False)
+
+    def _decoded(self) -> np.ndarray:
+        inside = (self._full_logits() > 0).numpy()
+        if self.frame.is_whole:
+            return inside
+        x0, y0, x1, y1 = self.frame.window
+        whole = np.zeros((self.frame.height, self.frame.width), bool)
+        whole[y0:y1, x0:x1] = inside
+        return whole
+
+    def _full_logits(self) -> Tensor:
+        """(h, w) float32 logits at the window's own resolution."""
+        import torch
+
+        return upsample(torch.from_numpy(self.logits)[None], self.frame)[0]
+
+    @cached_property
+    def stability(self) -> float:
+        """Stability score: IoU of the mask thresholded at +1 and at -1; 0.0 where both are empty."""
+        logits = self._full_logits()
+        union = int((logits > -STABILITY_OFFSET).sum())
+        return int((logits > STABILITY_OFFSET).sum()) / union if union else 0.0
+
+
+def to_result(masks: Sequence[BaseMask], source: PhotoSource, provenance: Mapping[str, Any]) -> Result:
     """Masks of one image as a writer takes them; works without the photo for formats that do not show it."""
     objects = [mask._as_object(number) for number, mask in enumerate(masks)]
     if source.picture is None:

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models.errors import ClosedError, PromptError, WeightsError
+from ..models.errors import ClosedError, ImageError, PromptError, WeightsError
 from ..models.frame import Frame
 from ..models.sam import Sam, plain_arithmetic
 from .embeddings import write_embedding
 from .formats.encoding import encode_png
+from .images import Picture
 from .masks import Mask, PhotoSource, preview
 from .prompts import Box, Point, Prompt, to_tensors, window_box
 from .thing import Thing
@@ -38,10 +39,15 @@ class Network:
         own = {name: value for name, value in self.provenance.items() if name != "embedding"}
         return Network(self.sam, self.digest, self.margin, own)
 
-    @plain_arithmetic
     def encode(self, pixels: np.ndarray, frame: Frame) -> Tensor:
         """(H, W, 3) uint8 RGB of the frame's window -> (4096, 256) image tokens."""
-        return self.sam.encode(torch.from_numpy(pixels), frame, margin=self.margin)
+        return self.encode_each([(pixels, frame)])[0]
+
+    @plain_arithmetic
+    def encode_each(self, pictures: Sequence[tuple[np.ndarray, Frame]]) -> list[Tensor]:
+        """The image tokens of several pictures; on a GPU in one pass."""
+        tensors = [(torch.from_numpy(pixels), frame) for pixels, frame in pictures]
+        return self.sam.encode_each(tensors, margin=self.margin)
 
 
 class OpenImage:
@@ -124,13 +130,10 @@ class OpenImage:
             masks.update((n, answer[0]) for n, answer in zip(numbers, answers, strict=True))
         return [masks[n] for n in range(len(prompts))]
 
-    @plain_arithmetic
     def _decode(self, prompts: Sequence[Prompt], *, multimask: bool) -> list[list[Mask]]:
         """For each prompt its masks, best predicted IoU first."""
-        tokens = self._open_tokens()
-        tensors = [to_tensors(prompt, self._frame) for prompt in prompts]
-        answers = self._network.sam.decode(tokens, tensors, multimask=multimask)
-        return [self._masks(prompt, logits, scores) for prompt, (logits, scores) in zip(prompts, answers, strict=True)]
+        self._open_tokens()
+        return ask_together([(self, prompt) for prompt in prompts], multimask=multimask)
 
     def _masks(self, prompt: Prompt, logits: Tensor, scores: Tensor) -> list[Mask]:
         arrays, numbers = logits.cpu().numpy(), scores.tolist()
@@ -157,6 +160,23 @@ class OpenImage:
         tokens = self._network.encode(np.ascontiguousarray(self._source.get().pixels[y0:y1, x0:x1]), frame)
         source = PhotoSource(width, height, self._source.get())
         return OpenImage(self._network.encoding_anew(), source, frame, tokens)
+
+    def without_pixels(self) -> OpenImage:
+        """This image with its embedding alone: all but cut-outs, overlays and windows; for whoever keeps many."""
+        width, height = self.size
+        why = "this image was kept without them: use with_picture"
+        return OpenImage(self._network, PhotoSource(width, height, None, why), self._frame, self._open_tokens())
+
+    def with_picture(self, picture: Picture) -> OpenImage:
+        """This image with its pixels again. Raises ImageError for a picture of another size."""
+        if picture.size != self.size:
+            raise ImageError(f"expected the picture of {self.size} this image was made from, got one of {picture.size}")
+        return OpenImage(self._network, PhotoSource(*self.size, picture), self._frame, self._open_tokens())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the embedding."""
+        return self._open_tokens().nbytes
 
     def save_embedding(self, path: str | os.PathLike[str]) -> None:
         """Write the embedding as .safetensors; `Segmenter.load_embedding` opens it without encoding again."""
@@ -190,6 +210,20 @@ class OpenImage:
     def _repr_png_(self) -> bytes | None:
         picture = self._source.picture
         return None if picture is None else encode_png(preview(picture.pixels))
+
+
+@plain_arithmetic
+def ask_together(questions: Sequence[tuple[OpenImage, Prompt]], *, multimask: bool) -> list[list[Mask]]:
+    """Masks for prompts on any images of one segmenter, best predicted IoU first; on a GPU in few passes."""
+    if not questions:
+        return []
+    tokens = [image._open_tokens() for image, _ in questions]
+    tensors = [to_tensors(prompt, image.frame) for image, prompt in questions]
+    answers = questions[0][0]._network.sam.decode_each(tokens, tensors, multimask=multimask)
+    return [
+        image._masks(prompt, logits, scores)
+        for (image, prompt), (logits, scores) in zip(questions, answers, strict=True)
+    ]
 
 
 def _prompt(points: Any, labels: Any, box: Any, previous: Any) -> Prompt:

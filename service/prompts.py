@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..models.errors import PromptError
 from ..models.frame import LOW_RES, Frame, reproject
-from ..models.sam import PromptTensors
 
-if TYPE_CHECKING:
-    from .masks import Mask
+if TYPE_CHECKING:  # a client of the HTTP service checks prompts too, but need not wait for torch
+    from torch import Tensor
+
+    from ..models.sam import PromptTensors
+    from .masks import BaseMask
 
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
@@ -29,7 +29,7 @@ class Prompt:
     points: (x, y) pairs (or an (N, 2) array); a point belongs to pixel (floor x, floor y).
     labels: 1 foreground, 0 background, one for each point; all 1 when left out.
     box: (x0, y0, x1, y1) with 0 <= x0 < x1 <= width, likewise y; at most one.
-    previous: an earlier `Mask` of the same image, or its (256, 256) float32 low-res logits.
+    previous: an earlier mask of the same image, or its (256, 256) float32 low-res logits.
 
     Raises:
         PromptError: a field makes no sense by itself; what needs the image is checked when it is segmented.
@@ -38,7 +38,7 @@ class Prompt:
     points: Sequence[Point] = ()
     labels: Sequence[int] | None = None
     box: Box | None = None
-    previous: Mask | np.ndarray | None = None
+    previous: BaseMask | np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Turn the fields into plain tuples, or refuse them by name."""
@@ -80,10 +80,11 @@ def to_tensors(prompt: Prompt, frame: Frame) -> PromptTensors:
     Raises:
         PromptError: a point or the box lies outside the image or the window, or `previous` is of another size of image.
     """
-    for number, point in enumerate(prompt.points):
-        _check_point(f"points[{number}]", point, frame)
-    if prompt.box is not None:
-        _check_box(prompt.box, frame)
+    import torch
+
+    from ..models.sam import PromptTensors
+
+    check_inside(prompt, frame)
     points = torch.tensor(list(prompt.points), dtype=torch.float64).reshape(-1, 2)
     labels = torch.tensor(list(prompt.labels or ()), dtype=torch.int64)
     box = None
@@ -93,18 +94,36 @@ def to_tensors(prompt: Prompt, frame: Frame) -> PromptTensors:
     return PromptTensors.pack(frame.to_model(points), labels, box, _previous(prompt.previous, frame))
 
 
-def _previous(previous: Mask | np.ndarray | None, frame: Frame) -> Tensor | None:
-    """(256, 256) float32 in this window's frame: an array is taken to be so already, a Mask knows its own."""
-    if previous is None or isinstance(previous, np.ndarray):
-        return None if previous is None else torch.from_numpy(previous)
-    source = previous.frame
+def check_inside(prompt: Prompt, frame: Frame) -> None:
+    """Refuse a prompt that does not lie on the image, or not in the encoded window of it.
+
+    Raises:
+        PromptError: as `to_tensors` does.
+    """
+    for number, point in enumerate(prompt.points):
+        _check_point(f"points[{number}]", point, frame)
+    if prompt.box is not None:
+        _check_box(prompt.box, frame)
+    if prompt.previous is None or isinstance(prompt.previous, np.ndarray):
+        return
+    source = prompt.previous.frame
     if (source.width, source.height) != (frame.width, frame.height):
         raise PromptError(
             f"previous: a mask of a {source.width} x {source.height} image cannot be used on one of "
             f"{frame.width} x {frame.height}"
         )
+
+
+def _previous(previous: BaseMask | np.ndarray | None, frame: Frame) -> Tensor | None:
+    """(256, 256) float32 in this window's frame: an array is taken to be so already, a mask knows its own."""
+    import torch
+
+    if previous is None:
+        return None
+    if isinstance(previous, np.ndarray):
+        return torch.from_numpy(previous)
     logits = torch.from_numpy(previous.logits)
-    return logits if source == frame else reproject(logits, source, frame)
+    return logits if previous.frame == frame else reproject(logits, previous.frame, frame)
 
 
 def _points(points: Any) -> tuple[Point, ...]:
@@ -141,9 +160,9 @@ def _box(box: Any) -> Box | None:
 
 
 def _is_mask(previous: object) -> bool:
-    from .masks import Mask  # masks know prompts: not the other way round at import
+    from .masks import BaseMask  # masks know prompts: not the other way round at import
 
-    return isinstance(previous, Mask)
+    return isinstance(previous, BaseMask)
 
 
 def _numbers(field: str, value: Any) -> np.ndarray:

@@ -131,6 +131,18 @@ class Segmenter:
         """
         return self._encode(read_picture(source, channels=channels, name=name), window)
 
+    def open_together(self, pictures: Sequence[tuple[Picture, Frame]]) -> list[OpenImage]:
+        """Encode decoded pictures, each the window its frame tells; on a GPU in one pass."""
+        parts = []
+        for picture, frame in pictures:
+            x0, y0, x1, y1 = frame.window
+            parts.append((np.ascontiguousarray(picture.pixels[y0:y1, x0:x1]), frame))
+        tokens = self._network.encode_each(parts)
+        return [
+            OpenImage(self._network, PhotoSource(*picture.size, picture), frame, own)
+            for (picture, frame), own in zip(pictures, tokens, strict=True)
+        ]
+
     def open_many(self, sources: Iterable[object], *, on_error: Skip | None = None) -> Iterator[OpenImage]:
         """Open images one after the other, in order; the next ones are decoded while one is encoded.
 
@@ -191,9 +203,7 @@ class Segmenter:
         frame = (
             Frame.whole(width, height) if window is None else Frame(*picture.size, window_box(window, width, height))
         )
-        x0, y0, x1, y1 = frame.window
-        tokens = self._network.encode(np.ascontiguousarray(picture.pixels[y0:y1, x0:x1]), frame)
-        return OpenImage(self._network, PhotoSource(*picture.size, picture), frame, tokens)
+        return self.open_together([(picture, frame)])[0]
 
 
 def _check(field: str, value: str, known: tuple[str, ...]) -> None:
