@@ -12,6 +12,7 @@ from ...models.errors import SettingsError
 from ..images import MAX_PIXELS
 
 MIB, GIB = 1 << 20, 1 << 30
+_OWN_NAMES = ("v1", "ui", "docs", "livez", "readyz", "metrics", "openapi.json")
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -159,6 +160,8 @@ class ServeSettings:
             )
         if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
             raise SettingsError(f"--root-path: expected /something, got {self.root_path!r}")
+        if self.root_path.strip("/").split("/")[0] in _OWN_NAMES:  # stripped by the proxy or not? Nobody could tell
+            raise SettingsError(f"--root-path: {self.root_path} is the name of a page of the service; choose another")
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"--port: expected 0 to 65535, got {self.port}")
 
@@ -167,7 +170,7 @@ class ServeSettings:
         """Host names answered to: those given, else loopback's where only this machine may call, else any."""
         if self.access.hosts:
             return self.access.hosts
-        return LOOPBACK_HOSTS if self.access.mode == "local" else ("*",)
+        return (*LOOPBACK_HOSTS, self.host) if self.access.mode == "local" else ("*",)
 
 
 def is_loopback(host: str) -> bool:
@@ -187,5 +190,7 @@ def parse_networks(texts: Sequence[str]) -> tuple[IPv4Network | IPv6Network, ...
         try:
             networks.append(ip_network(text))
         except ValueError as error:
-            raise SettingsError(f"--proxy: expected an address or a network such as 10.1.0.0/16, got {text!r}") from error
+            raise SettingsError(
+                f"--proxy: expected an address or a network such as 10.1.0.0/16, got {text!r}"
+            ) from error
     return tuple(networks)
