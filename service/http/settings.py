@@ -46,7 +46,7 @@ class Storage:
     """What the server remembers, in bytes and seconds.
 
     images: for encoded images with their files and decoded pixels; None: a quarter of the free memory, at most 2 GiB.
-    masks: for the low-res logits of earlier answers. idle: seconds after which an image nobody asked about is forgotten.
+    masks: for the low-res logits of earlier answers. idle: seconds after which an image nobody asked for is forgotten.
     folder: where the secret lives that ids and cookies are signed with; None: the user's state folder.
     """
 
