@@ -9,15 +9,18 @@ from typing import Annotated
 import typer
 
 from ..version import version
+from .config import ConfigFile
 from .models import models
 from .options import FLAG
 from .segment import segment
+from .serve import serve
 from .shell import Shell
 
 EXAMPLES = """[bold]Examples[/]
 
 $ clickmask segment photo.jpg --point 420,310
 $ clickmask segment photo.jpg --box 40,30,600,420 --format cutout -o dog.png
+$ clickmask serve
 $ clickmask models
 """
 SEGMENT_EXAMPLES = """[bold]Examples[/]
@@ -26,6 +29,12 @@ $ clickmask segment photo.jpg --point 420,310
 $ clickmask segment photo.jpg --point 420,310 --point 380,90,0 -o marked.jpg
 $ clickmask segment photo.jpg --box 40,30,600,420 --format cutout -o dog.png
 $ clickmask segment - --point 420,310 --format json < photo.jpg
+"""
+SERVE_EXAMPLES = """[bold]Examples[/]
+
+$ clickmask serve
+$ clickmask serve --host 0.0.0.0 --token-file tokens.txt
+$ clickmask serve --config serve.toml --devices all
 """
 
 app = typer.Typer(
@@ -49,6 +58,7 @@ def clickmask(
     show_version: Annotated[
         bool, typer.Option("--version", metavar=FLAG, help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
+    config: ConfigFile = None,
     debug: Annotated[
         bool,
         typer.Option("--debug", metavar=FLAG, help="Show where in the code an error arose.", envvar="CLICKMASK_DEBUG"),
@@ -58,6 +68,7 @@ def clickmask(
 
 
 app.command(epilog=SEGMENT_EXAMPLES)(segment)
+app.command(epilog=SERVE_EXAMPLES)(serve)
 app.add_typer(models, name="models")
 
 

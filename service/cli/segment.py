@@ -13,6 +13,7 @@ import typer
 
 from ...models.errors import ImageError
 from . import options as o
+from .config import ConfigFileHere
 from .progress import download_bar
 from .question import Question, Rectangle
 from .settings import Settings
@@ -46,6 +47,7 @@ def segment(
     refine: o.RefineOption = "auto",
     cache_dir: o.CacheDir = None,
     quiet: o.Quiet = False,
+    config: ConfigFileHere = None,
 ) -> None:
     """Find one object in a photo and write its mask."""
     from ..formats import Options

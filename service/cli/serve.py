@@ -1,0 +1,181 @@
+"""`clickmask serve`: the HTTP service, from its settings to its exit code."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from ...models.errors import MissingExtraError
+from . import options as o
+from . import serve_limits as limit
+from . import serve_options as s
+from .config import ConfigFileHere
+from .progress import download_bar
+from .settings import Settings
+from .shell import say
+
+if TYPE_CHECKING:
+    from ..http.settings import ServeSettings
+    from ..segmenter import Segmenter
+
+# What the libraries beneath torch read once, when they are loaded. What the caller has set himself stays.
+ENVIRONMENT: Mapping[str, str] = {}
+
+_EXTRA = ("fastapi", "uvicorn", "multipart", "prometheus_client", "itsdangerous", "jwt", "psutil")
+_OPEN_FILES = 65_536  # a connection is a file to the system, and many shells allow 1,024 of them
+_PATIENCE = 5.0  # seconds that threads get to end once the service has ended
+_ACCESS = ("token_file", "oidc_issuer", "oidc_audience", "oidc_jwks", "identity_header", "public")
+
+
+def serve(
+    ctx: typer.Context,
+    host: s.Host = "127.0.0.1",
+    port: s.Port = 7860,
+    root_path: s.RootPath = "",
+    allowed_host: s.AllowedHosts = None,
+    origin: s.Origins = None,
+    token_file: s.TokenFile = None,
+    oidc_issuer: s.OidcIssuer = None,
+    oidc_audience: s.OidcAudience = None,
+    oidc_jwks: s.OidcJwks = None,
+    identity_header: s.IdentityHeader = None,
+    public: s.Public = False,
+    proxy: s.Proxies = None,
+    max_body: limit.MaxBody = limit.BODY,
+    max_megapixels: limit.MaxMegapixels = 100.0,
+    max_prompts: limit.MaxPrompts = 64,
+    max_points: limit.MaxPoints = 64,
+    timeout: limit.Timeout = 30.0,
+    max_timeout: limit.MaxTimeout = 120.0,
+    queue: limit.Queue = 64,
+    queue_memory: limit.QueueMemory = limit.QUEUE_MEMORY,
+    decoders: limit.DecoderCount = 2,
+    decoder_memory: limit.DecoderMemory = limit.DECODER_MEMORY,
+    decoder_timeout: limit.DecoderTimeout = 10.0,
+    store_memory: limit.StoreMemory = None,
+    mask_memory: limit.MaskMemory = limit.MASK_MEMORY,
+    forget_after: limit.ForgetAfter = 3600.0,
+    state_dir: limit.StateDir = None,
+    devices: s.Devices = "auto",
+    model: o.Model = "vit_t",
+    precision: o.PrecisionOption = "auto",
+    fit: o.FitOption = "auto",
+    refine: o.RefineOption = "auto",
+    cache_dir: o.CacheDir = None,
+    drain: s.Drain = 30.0,
+    log_level: s.LogLevel = "info",
+    config: ConfigFileHere = None,
+) -> None:
+    """Answer over HTTP: many people, one model."""
+    settings = serve_settings(ctx.params)
+    if not all(importlib.util.find_spec(module) for module in _EXTRA):
+        raise MissingExtraError("clickmask serve needs more than is installed: pip install 'clickmask[serve]'")
+    raise typer.Exit(_serve(settings, Settings(model, devices, precision, fit, refine, cache_dir), log_level))
+
+
+def serve_settings(options: Mapping[str, Any]) -> ServeSettings:
+    """The service's settings from the options of `serve`, by name. Raises SettingsError for what makes no sense."""
+    from ..http.settings import Access, Decoders, Limits, ServeSettings, Storage, parse_networks
+
+    return ServeSettings(
+        host=options["host"],
+        port=options["port"],
+        root_path=options["root_path"],
+        drain=options["drain"],
+        limits=Limits(
+            body=options["max_body"],
+            pixels=round(options["max_megapixels"] * 1e6),
+            prompts=options["max_prompts"],
+            points=options["max_points"],
+            queue=options["queue"],
+            queue_bytes=options["queue_memory"],
+            deadline=options["timeout"],
+            longest_deadline=options["max_timeout"],
+        ),
+        storage=Storage(
+            images=options["store_memory"],
+            masks=options["mask_memory"],
+            idle=options["forget_after"],
+            folder=options["state_dir"],
+        ),
+        decoders=Decoders(options["decoders"], options["decoder_memory"], options["decoder_timeout"]),
+        access=Access(
+            proxies=parse_networks(options["proxy"] or ()),
+            hosts=tuple(options["allowed_host"] or ()),
+            origins=tuple(options["origin"] or ()),
+            **{name: options[name] for name in _ACCESS},
+        ),
+    )
+
+
+def _serve(settings: ServeSettings, models: Settings, log_level: s.Level) -> int:
+    """Bind first and load second: what cannot work is said at once, and nobody is let in before the model is there."""
+    from ..http.listener import address, bind
+
+    sockets = bind(settings.host, settings.port)
+    signal.signal(signal.SIGTERM, _stop_loading)
+    _prepare_process()
+    segmenters = _load(models)
+
+    from ..http.app import create_app
+    from ..http.log import configure_logging
+    from ..http.server import end_within, run
+
+    configure_logging(log_level)
+    app = create_app(segmenters, settings)
+    place = address(settings.host, sockets)
+    code = run(app, settings, app.state.health, sockets, lambda: _announce(segmenters, place, settings.root_path))
+    end_within(_PATIENCE, code)
+    return code
+
+
+def _stop_loading(number: int, frame: FrameType | None) -> NoReturn:
+    """Nothing is lost yet. Without a handler the first process of a container would not even hear of the wish."""
+    sys.exit(0)
+
+
+def _prepare_process() -> None:
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if most == resource.RLIM_INFINITY else min(_OPEN_FILES, most)
+    if few != resource.RLIM_INFINITY and few < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+
+
+def _load(models: Settings) -> list[Segmenter]:
+    """A segmenter to each device. Raises SettingsError or WeightsError."""
+    with download_bar(quiet=not sys.stderr.isatty()) as progress:
+        return [replace(models, device=device).segmenter(progress) for device in _devices(models.device)]
+
+
+def _devices(names: str) -> list[str]:
+    if names != "all":
+        return names.split(",")
+    import torch
+
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["auto"]
+
+
+def _announce(segmenters: Sequence[Segmenter], place: str, root_path: str) -> None:
+    """One line: for a person at the terminal, or to the log."""
+    told = [segmenter.provenance for segmenter in segmenters]
+    where = told[0]["device"] if len(told) == 1 else f"{len(told)} x {told[0]['device']}"
+    line = f"clickmask serves {told[0]['model']} on {where} at {place}{root_path} (docs: {root_path}/docs)"
+    if sys.stderr.isatty():
+        say(line)
+    else:
+        logging.getLogger("clickmask").info(line)
