@@ -1,6 +1,6 @@
 """Errors as a caller over HTTP sees them: a status, a code to act on, a sentence to read, and no internals.
 
-    {"error": {"code": "image_gone", "message": "...", "field": "objects[0].points"}}
+{"error": {"code": "image_gone", "message": "...", "field": "objects[0].points"}}
 """
 
 from __future__ import annotations

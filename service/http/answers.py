@@ -1,0 +1,161 @@
+"""From a mask to its answer on the wire, at the wanted scale and in the wanted format."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ...models.frame import MODEL_SIDE, Frame, upsample, upsample_to
+from .. import cutouts, polygons, rle
+from ..cleaning import clean
+from ..formats.encoding import encode_png
+from ..images import Picture
+from ..masks import STABILITY_OFFSET, Mask
+from .schemas import MasksRequest
+
+_DIGITS = 5  # of scores
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How results are to look; the fields are those of `MasksRequest`."""
+
+    format: str
+    scale: str
+    limit: int | None
+    specks: float
+    holes: float
+    pad: int
+    feather: float
+
+    @staticmethod
+    def of(request: MasksRequest) -> Wanted:
+        """What a request wants."""
+        return Wanted(
+            request.format,
+            request.scale,
+            request.limit,
+            request.clean.specks,
+            request.clean.holes,
+            request.pad,
+            request.feather,
+        )
+
+    @property
+    def is_light(self) -> bool:
+        """Whether an answer is a matter of a millisecond or two, whatever the image's size."""
+        return self.scale == "model" and self.format in ("rle", "logits")
+
+
+@dataclass(frozen=True, eq=False)
+class Raster:
+    """A mask as pixels, (h, w) bool, spread over a box (x0, y0, x1, y1) of the image."""
+
+    pixels: np.ndarray
+    box: tuple[int, int, int, int]
+
+    @property
+    def step(self) -> tuple[float, float]:
+        """Image pixels to a raster pixel, x and y."""
+        height, width = self.pixels.shape
+        x0, y0, x1, y1 = self.box
+        return (x1 - x0) / width, (y1 - y0) / height
+
+
+def raster_place(frame: Frame, scale: str) -> dict[str, Any]:
+    """Columns, rows and box of the rasters of all masks of a frame."""
+    if scale == "full":
+        return {"width": frame.width, "height": frame.height, "box": (0, 0, frame.width, frame.height)}
+    width, height = _model_size(frame)
+    return {"width": width, "height": height, "box": frame.window}
+
+
+def describe(mask: Mask, wanted: Wanted, picture: Picture | None = None) -> dict[str, Any]:
+    """One result, without its `mask_id`. picture: needed for a cutout."""
+    raster, stability = _rasterise(replace(mask), wanted.scale)  # a copy: the mask itself keeps no pixels
+    if wanted.specks or wanted.holes:
+        raster = replace(raster, pixels=clean(raster.pixels, wanted.specks, wanted.holes))
+    runs = rle.encode(raster.pixels)
+    across, down = raster.step
+    return {
+        "index": mask.index,
+        "score": round(mask.score, _DIGITS),
+        "stability": round(stability, _DIGITS),
+        "area": round(rle.area(runs) * across * down),
+        "box": _image_box(rle.box(runs), raster),
+        wanted.format: _formatted(mask, wanted, raster, runs, picture),
+    }
+
+
+def _formatted(mask: Mask, wanted: Wanted, raster: Raster, runs: rle.Rle, picture: Picture | None) -> Any:
+    if wanted.format == "rle":
+        return runs
+    if wanted.format == "logits":
+        return encode_logits(mask.logits)
+    if wanted.format == "polygons":
+        return _rings(raster)
+    if wanted.format == "png":
+        return _text(encode_png(raster.pixels.astype(np.uint8) * 255))
+    assert wanted.format == "cutout" and picture is not None, "a cutout needs the photo"
+    if not raster.pixels.any():
+        return None
+    return _text(encode_png(cutouts.cutout(picture.pixels, raster.pixels, wanted.pad, wanted.feather)))
+
+
+def encode_logits(logits: np.ndarray) -> str:
+    """(256, 256) float32 low-res logits as base64 of float16, little endian."""
+    return _text(half(logits).tobytes())
+
+
+def decode_logits(text: str) -> np.ndarray:
+    """(256, 256) float32 from `encode_logits`' text. Raises ValueError for anything else."""
+    return np.frombuffer(base64.b64decode(text, validate=True), "<f2").reshape(256, 256).astype(np.float32)
+
+
+def half(logits: np.ndarray) -> np.ndarray:
+    """(256, 256) float16: what the server keeps and sends of low-res logits."""
+    return np.clip(logits, -65504, 65504).astype("<f2")
+
+
+def _rasterise(mask: Mask, scale: str) -> tuple[Raster, float]:
+    """The mask's pixels and its stability score at that scale."""
+    frame = mask.frame
+    if scale == "full":
+        return Raster(mask.pixels, (0, 0, frame.width, frame.height)), mask.stability
+    low_res = torch.from_numpy(mask.logits)[None]
+    size = _model_size(frame)
+    logits = upsample(low_res, frame) if size == frame.window_size else upsample_to(low_res, size, size)
+    values = logits[0].numpy()
+    union = np.count_nonzero(values > -STABILITY_OFFSET)
+    stability = np.count_nonzero(values > STABILITY_OFFSET) / union if union else 0.0
+    return Raster(values > 0, frame.window), stability
+
+
+def _model_size(frame: Frame) -> tuple[int, int]:
+    """(width, height) of rasters at scale model: the model frame's, or the window's own where that is smaller."""
+    return frame.scaled_size if max(frame.window_size) > MODEL_SIDE else frame.window_size
+
+
+def _image_box(box: tuple[int, int, int, int] | None, raster: Raster) -> tuple[int, int, int, int] | None:
+    if box is None:
+        return None
+    across, down = raster.step
+    left, top, right, bottom = raster.box
+    x0, y0 = left + math.floor(box[0] * across), top + math.floor(box[1] * down)
+    return x0, y0, min(right, left + math.ceil(box[2] * across)), min(bottom, top + math.ceil(box[3] * down))
+
+
+def _rings(raster: Raster) -> list[list[list[list[float]]]]:
+    parts = polygons.to_polygons(raster.pixels)
+    if raster.step == (1.0, 1.0) and raster.box[:2] == (0, 0):
+        return [[ring.tolist() for ring in rings] for rings in parts]
+    return [[(ring * raster.step + raster.box[:2]).round(2).tolist() for ring in rings] for rings in parts]
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

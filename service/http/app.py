@@ -1,0 +1,120 @@
+"""The front door of the service: `create_app` puts service, routes and layers together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from ...models.errors import ClickmaskError
+from ..segmenter import Segmenter
+from ..version import version
+from . import image_routes, mask_routes, server_routes
+from .access.middleware import AccessMiddleware
+from .access.proxies import ProxyMiddleware
+from .access.ways import open_callers
+from .context import get_context
+from .errors import ApiError, from_clickmask
+from .front_door import FrontDoor
+from .health import Health
+from .limits import LimitsMiddleware
+from .metrics import Metrics
+from .openapi import describe_api
+from .requests import RequestMiddleware
+from .secret import sign
+from .security_headers import SecurityHeaders
+from .service import Service
+from .settings import ServeSettings
+
+_log = logging.getLogger("clickmask.requests")
+_HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
+
+
+def create_app(segmenters: Sequence[Segmenter], settings: ServeSettings) -> FastAPI:
+    """The service as an ASGI app, for one segmenter a device (all of one model).
+
+    Its `state` has `service`, `health` and `metrics`. Raises SettingsError: a setting, or a file it names, is no good.
+    """
+    health, metrics = Health(), Metrics()
+    service = Service(segmenters, settings, health, metrics)
+    app = FastAPI(
+        title="clickmask",
+        version=version(),
+        summary="Cut any object out of any photo with a click.",
+        docs_url=None,
+        redoc_url=None,
+        servers=[{"url": settings.root_path}] if settings.root_path else None,
+        lifespan=_lifespan,
+    )
+    app.state.service, app.state.health, app.state.metrics = service, health, metrics
+    app.state.callers = open_callers(settings.access, service.secret)
+    for routes in (image_routes, mask_routes, server_routes):
+        app.include_router(routes.router)
+    for kind in (ApiError, HTTPException, RequestValidationError, ClickmaskError):
+        app.add_exception_handler(kind, _answer_error)
+    app.openapi = lambda: describe_api(app)
+    _add_layers(app, service, settings)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
+    service: Service = app.state.service
+    await service.start()
+    try:
+        yield
+    finally:
+        await service.close()
+
+
+def _add_layers(app: FastAPI, service: Service, settings: ServeSettings) -> None:
+    """The innermost first: each one added is put around those before."""
+    app.add_middleware(AccessMiddleware, callers=app.state.callers)
+    app.add_middleware(LimitsMiddleware, limits=settings.limits)
+    app.add_middleware(FrontDoor, settings=settings)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(
+        RequestMiddleware,
+        health=app.state.health,
+        metrics=app.state.metrics,
+        largest_body=settings.limits.body,
+        hash_caller=lambda caller: sign(service.secret, "log", caller).hex(),
+    )
+    app.add_middleware(ProxyMiddleware, proxies=settings.access.proxies, root_path=settings.root_path)
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    found = _as_api_error(request, error)
+    get_context(request.scope).notes["code"] = found.code
+    headers = {name.decode(): value.decode() for name, value in found.headers()}
+    if isinstance(error, HTTPException):
+        headers |= error.headers or {}
+    return Response(found.body(), found.status, headers)
+
+
+def _as_api_error(request: Request, error: Exception) -> ApiError:
+    if isinstance(error, ApiError):
+        if error.__cause__ is not None:  # one of ours became a 500: the log tells which
+            _log_cause(request, error.__cause__)
+        return error
+    if isinstance(error, ClickmaskError):
+        _log_cause(request, error)
+        return from_clickmask(error)
+    if isinstance(error, RequestValidationError):
+        first: dict[str, Any] = error.errors()[0]
+        field = str(first["loc"][-1])
+        return ApiError(422, "bad_request", f"{field}: {first['msg']}", field=field)
+    assert isinstance(error, HTTPException)
+    code = _HTTP_CODES.get(error.status_code, "bad_request")
+    messages = {404: "there is nothing at this path", 405: "this path has no such method"}
+    return ApiError(error.status_code, code, messages.get(error.status_code, "the request cannot be read"))
+
+
+def _log_cause(request: Request, cause: BaseException) -> None:
+    _log.error("request %s: %s", get_context(request.scope).id, type(cause).__name__, exc_info=cause)

@@ -1,0 +1,123 @@
+"""What runs in a lane: a segmenter, pieces of work for it, and what happens when its device fails.
+
+Memory that runs out is made good: fewer pieces at a time (remembered), then what the server can spare is given up, then
+the caller is asked to come again. Any other error of a device leaves it in an unknown state (the CUDA context does not
+recover), so nothing it says is passed on and the process asks to be replaced.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ...models.errors import ClickmaskError
+from ...models.frame import Frame
+from ..images import Picture
+from ..masks import Mask
+from ..open_image import OpenImage, ask_together
+from ..prompts import Prompt
+from ..segmenter import Segmenter
+from .errors import ApiError
+
+ENCODE = "encode"
+MOST_ENCODED, MOST_DECODED = 8, 64  # pieces at a time on a GPU
+
+
+@dataclass(frozen=True, eq=False)
+class Encode:
+    """Encode the part of a picture that its frame tells; the value is an OpenImage without pixels."""
+
+    picture: Picture
+    frame: Frame
+
+
+@dataclass(frozen=True, eq=False)
+class Decode:
+    """Ask for the masks of a prompt; the value is what `finish` makes of them, in the lane's thread."""
+
+    image: OpenImage
+    prompt: Prompt
+    finish: Callable[[list[Mask]], Any]
+
+
+def decode_kind(*, multimask: bool) -> Hashable:
+    """Prompts of one kind may be decoded together."""
+    return "decode", multimask
+
+
+class Engine:
+    """A segmenter in a lane.
+
+    Args:
+        segmenter: whose device this is.
+        on_out_of_memory: told each time memory ran out; frees what can be spared (see `Service`).
+        on_broken: told why the device cannot be used any more.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        on_out_of_memory: Callable[[], None] = lambda: None,
+        on_broken: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self.segmenter = segmenter
+        self._on_out_of_memory, self._on_broken = on_out_of_memory, on_broken
+        alone = segmenter.provenance["device"] == "cpu"  # where the same question must give the same bits
+        self._most = {True: 1 if alone else MOST_ENCODED, False: 1 if alone else MOST_DECODED}
+
+    def together(self, kind: Hashable) -> int:
+        """How many pieces of a kind go at once: what the device gains by, and has memory for."""
+        return self._most[kind == ENCODE]
+
+    def run(self, kind: Hashable, works: Sequence[Any]) -> list[Any]:
+        """Do some pieces of one kind: for each its value or its exception."""
+        try:
+            return self._run(kind, works)
+        except torch.OutOfMemoryError:
+            pass  # the exception holds the frames, and they the memory: leave it first
+        except ClickmaskError as error:  # one of them is at fault: the others are not to suffer
+            return [error] if len(works) == 1 else [value for work in works for value in self.run(kind, [work])]
+        except RuntimeError as error:
+            if not _is_device_error(error):
+                raise
+            self._on_broken(type(error).__name__)
+            return [ApiError(503, "broken", "the device failed; the server restarts", retry_after=10)] * len(works)
+        return self._with_less(kind, works)
+
+    def _with_less(self, kind: Hashable, works: Sequence[Any]) -> list[Any]:
+        """Again after memory ran out: in halves, or alone once everything that can be spared is given up."""
+        _give_back_memory()
+        self._on_out_of_memory()
+        if len(works) > 1:
+            half = len(works) // 2
+            self._most[kind == ENCODE] = min(self._most[kind == ENCODE], half)
+            return [*self.run(kind, works[:half]), *self.run(kind, works[half:])]
+        try:
+            return self._run(kind, works)
+        except torch.OutOfMemoryError:
+            pass
+        _give_back_memory()
+        return [ApiError(503, "out_of_memory", "the device has no memory left for this now", retry_after=5)]
+
+    def _run(self, kind: Hashable, works: Sequence[Any]) -> list[Any]:
+        if kind == ENCODE:
+            images = self.segmenter.open_together([(work.picture, work.frame) for work in works])
+            return [image.without_pixels() for image in images]
+        multimask = kind == decode_kind(multimask=True)
+        masks = ask_together([(work.image, work.prompt) for work in works], multimask=multimask)
+        return [work.finish(own) for work, own in zip(works, masks, strict=True)]
+
+
+def _is_device_error(error: RuntimeError) -> bool:
+    accelerator = getattr(torch, "AcceleratorError", ())
+    return isinstance(error, accelerator) or "CUDA error" in str(error)
+
+
+def _give_back_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,254 @@
+"""The lane: one thread to a device, and the order in which callers' work goes through it.
+
+Clicks go before hovers, hovers before opening images, opening before prefetching, and all of them before long jobs.
+Between callers of one rank the lane's time is shared evenly (start-time fair queuing: Goyal, Vin and Cheng, "Start-time
+Fair Queuing", SIGCOMM 1996). Work is never interrupted, so whoever has much of it hands it in as small pieces. What
+waited too long goes next whatever its rank, within a quarter of the lane's time: nothing starves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from .load import Load
+
+
+class Rank(IntEnum):
+    """What goes first."""
+
+    CLICK = 0
+    HOVER = 1
+    OPEN = 2
+    PREFETCH = 3
+    LONG = 4
+
+
+PATIENCE = {Rank.OPEN: 1.0, Rank.PREFETCH: 10.0, Rank.LONG: 2.0}  # seconds; others wait as long as it takes
+OVERDUE_SHARE = 0.25  # of the lane's time, for what lost its patience
+MOST_CREDIT = 0.5  # seconds saved up for it at most
+
+# Runs pieces of one kind together, in the lane's thread; for each a value, or the exception it came to.
+Run = Callable[[Hashable, Sequence[Any]], Sequence[Any]]
+# Told, in the lane's thread, that pieces of a kind ran together: seconds each had waited, and seconds it took.
+Watch = Callable[[Hashable, Sequence[float], float], None]
+
+
+@dataclass(eq=False)
+class Done:
+    """A piece's value, and how long it waited and ran, in seconds."""
+
+    value: Any
+    waited: float
+    ran: float
+
+
+@dataclass(eq=False)
+class _Piece:
+    rank: Rank
+    caller: str
+    kind: Hashable
+    work: Any
+    future: asyncio.Future[Done]
+    loop: asyncio.AbstractEventLoop
+    queued: float
+    dropped: bool = False
+
+
+@dataclass(eq=False)
+class _Queue:
+    """The pieces of one rank: a line for each caller."""
+
+    lines: dict[str, deque[_Piece]] = field(default_factory=dict)
+
+    def add(self, piece: _Piece) -> None:
+        self.lines.setdefault(piece.caller, deque()).append(piece)
+
+    def take(self, line: deque[_Piece]) -> _Piece:
+        piece = line.popleft()
+        if not line:
+            del self.lines[piece.caller]
+        return piece
+
+    def sweep(self) -> None:
+        """Forget pieces that nobody waits for any more."""
+        for caller, line in list(self.lines.items()):
+            kept = deque(piece for piece in line if not piece.dropped)
+            if kept:
+                self.lines[caller] = kept
+            else:
+                del self.lines[caller]
+
+
+class Lane:
+    """A queue of pieces of work and the thread that does them.
+
+    Args:
+        run: does some pieces of one kind.
+        together: how many pieces of a kind may be run at once (1: one at a time, as on a CPU).
+        watch: for whoever counts.
+        name: of the thread.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        together: Callable[[Hashable], int] = lambda kind: 1,
+        watch: Watch = lambda kind, waits, seconds: None,
+        name: str = "lane",
+    ) -> None:
+        self._run, self._together, self._watch = run, together, watch
+        self._queues = {rank: _Queue() for rank in Rank}
+        self._wake = threading.Condition()
+        self._used: dict[str, float] = {}  # caller -> its virtual finish: lane seconds used, as others count them
+        self._clock = 0.0  # virtual start of what was served last
+        self._credit = 0.0
+        self._closed = False
+        self.load = Load()
+        self.running_since: float | None = None
+        self._thread = threading.Thread(target=self._serve, name=f"clickmask-{name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, rank: Rank, caller: str, kind: Hashable, work: Any) -> asyncio.Future[Done]:
+        """Queue a piece of work, from the event loop. Cancelling the future drops it, if it has not begun."""
+        loop = asyncio.get_running_loop()
+        piece = _Piece(rank, caller, kind, work, loop.create_future(), loop, time.monotonic())
+        piece.future.add_done_callback(lambda future: self._forget(piece, future))
+        with self._wake:
+            if self._closed:
+                raise RuntimeError("the lane is closed")
+            self._queues[rank].add(piece)
+            self._wake.notify()
+        return piece.future
+
+    def promote(self, future: asyncio.Future[Done], rank: Rank) -> None:
+        """Move a piece that still waits to a higher rank: somebody needs it sooner than was thought."""
+        with self._wake:
+            for lower in (other for other in Rank if other > rank):
+                for line in self._queues[lower].lines.values():
+                    piece = next((piece for piece in line if piece.future is future), None)
+                    if piece is not None:
+                        piece.dropped = True
+                        self._queues[lower].sweep()
+                        piece.dropped, piece.rank = False, rank
+                        self._queues[rank].add(piece)
+                        return
+
+    def waiting(self) -> int:
+        """Pieces not begun."""
+        with self._wake:
+            return sum(len(line) for queue in self._queues.values() for line in queue.lines.values())
+
+    def close(self) -> None:
+        """Finish the piece that runs, cancel the rest, and end the thread."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _forget(self, piece: _Piece, future: asyncio.Future[Done]) -> None:
+        if future.cancelled():
+            with self._wake:
+                piece.dropped = True
+                self._queues[piece.rank].sweep()
+
+    def _serve(self) -> None:
+        while True:
+            with self._wake:
+                while not self._closed and not (pieces := self._next()):
+                    self._wake.wait()
+                if self._closed:
+                    self._cancel_rest()
+                    return
+                self.running_since = time.monotonic()
+            self._do(pieces)
+            del pieces  # what was asked and answered is not kept while the lane is idle
+
+    def _do(self, pieces: list[_Piece]) -> None:
+        started = time.monotonic()
+        try:
+            values = self._run(pieces[0].kind, [piece.work for piece in pieces])
+        except Exception as error:  # whatever it is, it belongs to those who asked
+            values = [error] * len(pieces)
+        ran = time.monotonic() - started
+        with self._wake:
+            self.running_since = None
+            self._account(pieces, ran)
+        waits = [started - piece.queued for piece in pieces]
+        self._watch(pieces[0].kind, waits, ran)
+        for piece, value, waited in zip(pieces, values, waits, strict=True):
+            _settle(piece, value, waited, ran)
+
+    def _account(self, pieces: list[_Piece], ran: float) -> None:
+        share = ran / len(pieces)
+        for piece in pieces:
+            self._used[piece.caller] = max(self._used.get(piece.caller, 0.0), self._clock) + share
+        self._used = {caller: used for caller, used in self._used.items() if used > self._clock}
+        self.load.ran(pieces[0].rank, ran, len(pieces))
+
+    def _next(self) -> list[_Piece]:
+        """The pieces to run now: the first, and others of its rank and kind that may go with it."""
+        overdue = self._overdue()
+        queue = overdue or next((queue for queue in self._queues.values() if queue.lines), None)
+        if queue is None:
+            return []
+        first = self._first(queue)
+        pieces = [first]
+        while len(pieces) < self._together(first.kind) and (more := self._alike(queue, first.kind)):
+            pieces.append(queue.take(more))
+        expected = self.load.mean(first.rank)
+        self._credit = self._credit - expected if overdue else min(MOST_CREDIT, self._credit + expected * _EARNED)
+        return pieces
+
+    def _first(self, queue: _Queue) -> _Piece:
+        caller = min(queue.lines, key=self._start)
+        self._clock = self._start(caller)
+        return queue.take(queue.lines[caller])
+
+    def _start(self, caller: str) -> float:
+        return max(self._used.get(caller, 0.0), self._clock)
+
+    def _alike(self, queue: _Queue, kind: Hashable) -> deque[_Piece] | None:
+        alike = [line for line in queue.lines.values() if line[0].kind == kind]
+        return min(alike, key=lambda line: self._start(line[0].caller), default=None)
+
+    def _overdue(self) -> _Queue | None:
+        """The queue whose oldest piece waited longest over its patience, if there is lane time left for such."""
+        if self._credit < 0:
+            return None
+        now, longest, found = time.monotonic(), 0.0, None
+        for rank, patience in PATIENCE.items():
+            for line in self._queues[rank].lines.values():
+                over = now - line[0].queued - patience
+                if over > longest:
+                    longest, found = over, self._queues[rank]
+        return found
+
+    def _cancel_rest(self) -> None:
+        for queue in self._queues.values():
+            for line in queue.lines.values():
+                for piece in line:
+                    piece.loop.call_soon_threadsafe(piece.future.cancel)
+            queue.lines.clear()
+
+
+_EARNED = OVERDUE_SHARE / (1 - OVERDUE_SHARE)
+
+
+def _settle(piece: _Piece, value: Any, waited: float, ran: float) -> None:
+    def set_result() -> None:
+        if piece.future.done():  # nobody waits for it any more
+            return
+        if isinstance(value, Exception):
+            piece.future.set_exception(value)
+        else:
+            piece.future.set_result(Done(value, waited, ran))
+
+    if not piece.loop.is_closed():
+        piece.loop.call_soon_threadsafe(set_result)

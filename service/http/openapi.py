@@ -1,0 +1,86 @@
+"""The API's description, from which clients can be generated: routes with the schemas they check by themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from . import schemas
+from .schemas import ErrorAnswer, ExportRequest, MasksRequest, SessionRequest, WindowRequest
+
+_REF = "#/components/schemas/{model}"
+_ERRORS = {
+    400: "The request cannot be read.",
+    401: "Who calls is not known.",
+    403: "The request comes from a page of another origin.",
+    404: "There is nothing of this caller's under this id.",
+    408: "The body came too slowly.",
+    409: "A newer hover of this stream took its place.",
+    410: "The image, or the mask, is held no longer: send it again.",
+    413: "The body is too large.",
+    415: "Not a kind of image the server reads.",
+    422: "The image or the prompt makes no sense; `field` says where.",
+    429: "This caller sends too much; come again after `Retry-After` seconds.",
+    503: "The server has too much to do, or stops; come again after `Retry-After` seconds.",
+    504: "The deadline has passed.",
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may answer so, besides what every route may."""
+    always = (400, 401, 403, 408, 413, 429, 503, 504)
+    return {status: {"model": ErrorAnswer, "description": _ERRORS[status]} for status in sorted({*statuses, *always})}
+
+
+def takes(model: type[BaseModel]) -> dict[str, Any]:
+    """The `openapi_extra` of a route whose body is this JSON."""
+    schema = {"$ref": _REF.format(model=model.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def takes_image() -> dict[str, Any]:
+    """The `openapi_extra` of the route whose body is an image, raw or in a form."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    content: dict[str, Any] = {"application/octet-stream": binary, "multipart/form-data": _form(["file"])}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def takes_image_and_prompts() -> dict[str, Any]:
+    """The `openapi_extra` of the route that does all at once."""
+    content = {"multipart/form-data": _form(["file", "prompts"])}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def describe_api(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, made once."""
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        bodies = (MasksRequest, WindowRequest, ExportRequest, SessionRequest)
+        _, definitions = models_json_schema([(body, "validation") for body in bodies], ref_template=_REF)
+        document["components"]["schemas"] |= definitions["$defs"]
+        document["components"]["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "session": {"type": "apiKey", "in": "cookie", "name": "clickmask_session"},
+        }
+        document["security"] = [{}, {"bearer": []}, {"session": []}]
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _form(fields: list[str]) -> dict[str, Any]:
+    kinds = {
+        "file": {"type": "string", "format": "binary", "description": "the image"},
+        "prompts": {
+            "type": "string",
+            "description": "JSON as for `/v1/images/{id}/masks`",
+            "contentSchema": _prompts(),
+        },
+    }
+    return {"schema": {"type": "object", "properties": {name: kinds[name] for name in fields}, "required": fields}}
+
+
+def _prompts() -> dict[str, str]:
+    return {"$ref": _REF.format(model=schemas.MasksRequest.__name__)}

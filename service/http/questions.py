@@ -1,0 +1,111 @@
+"""From a request's objects to prompts, checked against the image they are about; errors name the field."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ValidationError
+
+from ...models.errors import PromptError
+from ...models.frame import Frame, reproject
+from ..prompts import Prompt, to_tensors
+from .answers import decode_logits
+from .errors import ApiError, from_clickmask
+from .schemas import InlineLogits, MasksRequest, ObjectPrompt
+from .settings import Limits
+from .store import Entry, KeptMask, Store
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One object's prompt. text: the same for the same question, for its answers' ids. multimask: three candidates."""
+
+    prompt: Prompt
+    text: str
+    multimask: bool
+
+
+def parse(model: type[M], body: bytes) -> M:
+    """A request's JSON. Raises ApiError: 400 when it is no JSON, 422 naming the first field that is wrong."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise ApiError(400, "bad_json", f"the body is not JSON: {first['msg']}") from None
+        field = _field(first["loc"])
+        raise ApiError(422, "bad_request", f"{field or 'the body'}: {first['msg']}", field=field or None) from None
+    except RecursionError:
+        raise ApiError(400, "bad_json", "the body is nested too deep") from None
+
+
+def questions(request: MasksRequest, entry: Entry, store: Store, limits: Limits) -> list[Question]:
+    """A question for each object. Raises ApiError 422 (or, for a `previous` that is not here, 410 or 404)."""
+    if len(request.objects) > limits.prompts:
+        message = f"objects: {len(request.objects)} of them, at most {limits.prompts} in a request"
+        raise ApiError(422, "too_many", message, field="objects")
+    return [
+        _question(item, f"objects[{number}]", request.multimask, entry, store, limits)
+        for number, item in enumerate(request.objects)
+    ]
+
+
+def _question(
+    item: ObjectPrompt, field: str, multimask: bool | str, entry: Entry, store: Store, limits: Limits
+) -> Question:
+    if len(item.points) > limits.points:
+        message = f"{field}.points: {len(item.points)} of them, at most {limits.points} an object"
+        raise ApiError(422, "too_many", message, field=f"{field}.points")
+    previous, name = _previous(item, f"{field}.previous", entry, store)
+    try:
+        prompt = Prompt(item.points, item.labels, item.box, previous)
+        to_tensors(prompt, entry.frame)  # says what lies outside
+    except PromptError as error:
+        part = str(error).split(":")[0]
+        raise from_clickmask(error, field=f"{field}.{part}") from None
+    wanted = prompt.is_ambiguous if multimask == "auto" else bool(multimask)
+    return Question(prompt, repr((prompt.points, prompt.labels, prompt.box, name, wanted)), wanted)
+
+
+def _previous(item: ObjectPrompt, field: str, entry: Entry, store: Store) -> tuple[np.ndarray | None, str]:
+    """(256, 256) float32 logits in the entry's frame, and a name for them."""
+    if item.previous is None:
+        return None, ""
+    if isinstance(item.previous, InlineLogits):
+        try:
+            logits = decode_logits(item.previous.logits)
+        except ValueError:
+            message = f"{field}: expected base64 of 256 x 256 float16"
+            raise ApiError(422, "bad_prompt", message, field=field) from None
+        return logits, hashlib.sha256(logits.tobytes()).hexdigest()
+    kept = store.masks.get(item.previous, entry.caller)
+    if kept is None:
+        error = store.keys.check(item.previous, entry.caller, "mask_gone")
+        raise ApiError(error.status, error.code, error.message, field=field)
+    if kept.root != entry.root.key:
+        raise ApiError(422, "bad_prompt", f"{field}: a mask of another image", field=field)
+    return _in_frame(kept, entry.frame), item.previous
+
+
+def _in_frame(kept: KeptMask, frame: Frame) -> np.ndarray:
+    logits = kept.logits.astype(np.float32)
+    if kept.frame == frame:
+        return logits
+    return reproject(torch.from_numpy(logits), kept.frame, frame).numpy()
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    """("objects", 0, "points", 1) -> "objects[0].points[1]"; parts that name a type of ours are left out."""
+    text = ""
+    for part in place:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part.isidentifier() and part.islower():
+            text += f".{part}" if text else part
+    return text

@@ -1,0 +1,105 @@
+"""How routes get at a request: the service, who calls, a place inside, and the body; all of it in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .admission import Ticket
+from .context import get_context
+from .errors import ApiError
+from .exchange import body_length
+from .questions import parse
+from .service import Service
+
+M = TypeVar("M", bound=BaseModel)
+
+_MOST_FIELDS = 4
+_LONGEST_FIELD = 16 << 20  # bytes: 64 objects with their logits
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """What a multipart body brought: one file, and named texts."""
+
+    file: bytes
+    texts: dict[str, str]
+
+
+def service_of(request: Request) -> Service:
+    """The service."""
+    return request.app.state.service
+
+
+def caller_of(request: Request) -> str:
+    """Who calls."""
+    caller = get_context(request.scope).caller
+    assert caller is not None, "the access layer lets nobody through without a name"
+    return caller
+
+
+def notes_of(request: Request) -> dict[str, Any]:
+    """What the log line will tell."""
+    return get_context(request.scope).notes
+
+
+def enter(request: Request) -> Ticket:
+    """A place inside for this request, with room for its body as announced. Raises ApiError 429 or 503."""
+    service = service_of(request)
+    if not service.health.ready:
+        raise ApiError(503, "not_ready", "the server is not ready", retry_after=5)
+    length = body_length(dict(request.scope["headers"]))
+    return service.gate.enter(caller_of(request), service.settings.limits.body if length is None else length)
+
+
+async def read(request: Request, model: type[M]) -> M:
+    """The JSON body. Raises ApiError 400 or 422."""
+    return parse(model, await request.body())
+
+
+async def read_image(request: Request) -> bytes:
+    """The image's bytes, from a raw body or a form's `file`. Raises ApiError 400 or 422."""
+    if _is_form(request):
+        return (await read_form(request)).file
+    return await request.body()
+
+
+async def read_form(request: Request) -> Form:
+    """A multipart body. Raises ApiError 400 or 422."""
+    if not _is_form(request):
+        raise ApiError(415, "bad_request", "expected multipart/form-data", field="Content-Type")
+    parser = _InMemory(request.headers, request.stream(), max_files=1, max_fields=_MOST_FIELDS)
+    parser.max_part_size = _LONGEST_FIELD
+    parser.spool_max_size = service_of(request).settings.limits.body + 1
+    try:
+        form = await parser.parse()
+    except (MultiPartException, KeyError, UnicodeDecodeError) as error:
+        reason = error.message if isinstance(error, MultiPartException) else "it is damaged"
+        raise ApiError(400, "bad_form", f"the form cannot be read: {reason}") from None
+    try:
+        file = form.get("file")
+        if file is None or isinstance(file, str):
+            raise ApiError(422, "bad_request", "file: expected the image as a file of the form", field="file")
+        texts = {name: value for name, value in form.items() if isinstance(value, str)}
+        return Form(await file.read(), texts)
+    finally:
+        await form.close()
+
+
+class _InMemory(MultiPartParser):
+    """Starlette's parser, whose files never touch the disk: its spool is larger than any body that gets here."""
+
+
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
+
+
+def json_answer(value: Any, status: int = 200) -> Response:
+    """A JSON answer from plain values or a schema; what is None in a schema is left out."""
+    return Response(to_json(value, exclude_none=isinstance(value, BaseModel)), status, media_type="application/json")

@@ -1,0 +1,204 @@
+"""The wire: what requests and answers look like, in JSON.
+
+Coordinates are pixels of the upright image, x right, y down; boxes end exclusively. Of a window too: its prompts and
+masks stay in the frame of the image it is a part of.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Real = Annotated[float, Field(allow_inf_nan=False)]
+Whole = Annotated[int, Field(ge=0)]
+PointXY = tuple[Real, Real]
+BoxXYXY = tuple[Real, Real, Real, Real]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Format = Literal["rle", "polygons", "png", "logits", "cutout"]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid")  # a field misspelt is an error, not a wish ignored
+
+
+class InlineLogits(_Wire):
+    """An earlier mask's low-res logits: 256 x 256 float16, little endian, row by row, in base64."""
+
+    logits: Annotated[str, Field(min_length=174764, max_length=174764)]
+
+
+class ObjectPrompt(_Wire):
+    """What is known about one object: points, at most one box, at most one earlier mask."""
+
+    points: list[PointXY] = Field(default=[], description="(x, y); a point belongs to the pixel it lies in")
+    labels: list[Literal[0, 1]] | None = Field(default=None, description="1 foreground, 0 background; all 1 if absent")
+    box: BoxXYXY | None = Field(default=None, description="(x0, y0, x1, y1)")
+    previous: Annotated[str, Field(max_length=80)] | InlineLogits | None = Field(
+        default=None, description="a mask_id of an earlier answer about this image, or logits"
+    )
+
+
+class Clean(_Wire):
+    """Parts and holes below these shares of the object's area are removed and filled."""
+
+    specks: Share = 0.0
+    holes: Share = 0.0
+
+
+class MasksRequest(_Wire):
+    """Ask for masks: for each object a list of results, best first."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"objects": [{"points": [[290, 300]]}]},
+                {"objects": [{"points": [[290, 300], [40, 40]], "labels": [1, 0], "box": [180, 120, 420, 610]}]},
+            ]
+        },
+    )
+
+    objects: Annotated[list[ObjectPrompt], Field(min_length=1)]
+    multimask: Literal["auto"] | bool = Field(
+        default="auto", description="auto: three candidates for one point alone, else one mask"
+    )
+    limit: Annotated[int, Field(ge=1, le=3)] | None = Field(default=None, description="results an object at most")
+    format: Format = "rle"
+    scale: Literal["full", "model"] = Field(
+        default="full", description="model: masks with their longer side at most 1024, for previews"
+    )
+    clean: Clean = Clean()
+    pad: Annotated[int, Field(ge=0, le=10_000)] = Field(default=0, description="pixels left around a cutout")
+    feather: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] = Field(
+        default=0.0, description="pixels over which a cutout's edge fades"
+    )
+    refine: Literal["auto", "off"] = Field(default="auto", description="there is no refinement yet: both are off")
+    stream: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        default=None, description="names a page's hovers: the latest wins, older ones are answered 409"
+    )
+    seq: Whole | None = Field(default=None, description="the hover's number, counting up; goes with stream")
+
+
+class RleAnswer(BaseModel):
+    """COCO's compressed run lengths."""
+
+    size: tuple[int, int] = Field(description="(height, width) of the raster")
+    counts: str
+
+
+class MaskAnswer(BaseModel):
+    """One result; of rle, polygons, png, logits and cutout the one that was asked for is there."""
+
+    mask_id: str | None = Field(default=None, description="for `previous`; hovers have none")
+    index: int = Field(description="the decoder's order: 0 to 2 of three candidates, else 0")
+    score: float = Field(description="predicted IoU")
+    stability: float = Field(description="stability score")
+    area: int = Field(description="pixels of the image; at scale model an estimate")
+    box: tuple[int, int, int, int] | None = Field(description="in the image's frame; null for an empty mask")
+    rle: RleAnswer | None = None
+    polygons: list[list[list[tuple[float, float]]]] | None = Field(
+        default=None, description="parts, each an outer ring and its holes, in the image's frame"
+    )
+    png: str | None = Field(default=None, description="the mask, black and white, in base64")
+    logits: str | None = Field(default=None, description="256 x 256 float16, little endian, in base64")
+    cutout: str | None = Field(default=None, description="RGBA PNG, cropped, in base64; null for an empty mask")
+
+
+class Raster(BaseModel):
+    """Where the pixels of rle and png masks lie: so many columns and rows, spread over this box of the image."""
+
+    width: int
+    height: int
+    box: tuple[int, int, int, int]
+
+
+class MasksAnswer(BaseModel):
+    """For each object its results, best first."""
+
+    objects: list[list[MaskAnswer]]
+    raster: Raster
+    hover_ms: int | None = Field(description="leave so many milliseconds between hovers; null: stop for some seconds")
+    provenance: dict[str, Any] | None = Field(default=None, description="model and settings; at scale full")
+
+
+class ImageAnswer(BaseModel):
+    """An image the server holds for this caller."""
+
+    id: str
+    width: int
+    height: int
+    model: str
+    state: Literal["encoding", "ready"] = Field(description="masks may be asked for in both")
+    parent: str | None = Field(default=None, description="of a window: the image's id")
+    box: tuple[int, int, int, int] | None = Field(default=None, description="of a window: what was encoded")
+    provenance: dict[str, Any]
+    hover_ms: int | None = Field(description="leave so many milliseconds between hovers; null: stop for some seconds")
+
+
+class WindowRequest(_Wire):
+    """Look at a part of an image more closely: for small things."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"box": [180, 120, 420, 610]}]})
+
+    box: BoxXYXY
+
+
+class ExportObject(_Wire):
+    """A finished object."""
+
+    rle: dict[str, Any] = Field(description='{"size": [height, width] of the image, "counts": ...}')
+    label: Annotated[str, Field(max_length=200)] | None = None
+    score: Real | None = None
+    stability: Real | None = None
+    prompt: dict[str, Any] | None = Field(default=None, description="points, labels, box, previous: as in results")
+
+
+class ExportRequest(_Wire):
+    """Write finished objects to files: one format gives a file, several a zip."""
+
+    objects: Annotated[list[ExportObject], Field(min_length=1, max_length=1000)]
+    formats: Annotated[list[str], Field(min_length=1, max_length=20)]
+    pad: Annotated[int, Field(ge=0, le=10_000)] = 0
+    feather: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] = 0.0
+
+
+class SessionRequest(_Wire):
+    """Sign in with a token."""
+
+    token: Annotated[str, Field(min_length=1, max_length=16_384)]
+
+
+class SessionAnswer(BaseModel):
+    """Who is signed in now."""
+
+    caller: str
+
+
+class ModelAnswer(BaseModel):
+    """A model there is."""
+
+    name: str
+    title: str
+    served: bool
+    provenance: dict[str, Any] | None = None
+
+
+class ModelsAnswer(BaseModel):
+    """The models there are; the served one answers."""
+
+    models: list[ModelAnswer]
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong: a code for programs, a sentence for people, and where in the request."""
+
+    code: str
+    message: str
+    field: str | None = None
+
+
+class ErrorAnswer(BaseModel):
+    """Every error looks like this."""
+
+    error: ErrorDetail

@@ -1,0 +1,255 @@
+"""The service: what routes ask of it, put together from the rooms around it.
+
+An upload becomes an entry in the store (decoded in a worker process, encoded in a lane); a question about it becomes
+pieces of work in that lane, and their masks an answer. Equal uploads share one flight; every wait can be cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from ...models.errors import ImageError, PromptError
+from ...models.frame import Frame
+from ..image_headers import sniff
+from ..images import Picture
+from ..open_image import OpenImage
+from ..prompts import window_box
+from ..segmenter import Segmenter
+from .admission import Gate, Ticket
+from .asking import Asking
+from .decoding.pool import DecodePool
+from .engine import ENCODE, Encode, Engine
+from .errors import ApiError, from_clickmask
+from .flights import Flights
+from .health import Health
+from .keys import Keys
+from .lane import Done, Lane, Rank
+from .metrics import Metrics
+from .secret import load_secret
+from .settings import MIB, ServeSettings
+from .store import Entry, Store
+from .streams import Streams
+
+T = TypeVar("T")
+
+HEAVY_THREADS = 2  # for answers that take longer than a moment
+EXPIRE_EVERY = 30.0  # seconds
+
+
+class Service:
+    """One model, its lanes, and what callers left with it. Made, used and closed on one event loop."""
+
+    def __init__(
+        self, segmenters: Sequence[Segmenter], settings: ServeSettings, health: Health, metrics: Metrics
+    ) -> None:
+        self.settings, self.health, self.metrics = settings, health, metrics
+        self.provenance = segmenters[0].provenance
+        limits = settings.limits
+        self.secret = load_secret(settings.storage.folder)
+        self.store = Store(Keys(self.secret), settings.storage, limits)
+        self.engines = [Engine(segmenter, self._out_of_memory, self._broken) for segmenter in segmenters]
+        self.lanes = [
+            Lane(engine.run, engine.together, self._count, f"lane-{n}") for n, engine in enumerate(self.engines)
+        ]
+        self.decoders = DecodePool(settings.decoders, limits.pixels, metrics.decoder_restarted)
+        self.gate = Gate(limits, lambda: self._wait(Rank.CLICK))
+        self.opens = Gate(limits, lambda: self._wait(Rank.OPEN))
+        self.streams = Streams()
+        self._asking = Asking(self)
+        self._heavy = ThreadPoolExecutor(HEAVY_THREADS, thread_name_prefix="clickmask-heavy")
+        self._entries: Flights[Entry] = Flights()
+        self._pictures: Flights[Picture] = Flights()
+        self._encoding: dict[str, asyncio.Future[Done]] = {}
+        kept = ("model", "digest", "precision", "fit", "refine")
+        self._model = repr([self.provenance[name] for name in kept])
+
+    async def start(self) -> None:
+        """Start the decoders, answer a first artificial question in each lane, then be ready."""
+        await self.decoders.start()
+        await self._asking.warm_up()
+        self.health.ready = True
+        self._expiry = asyncio.create_task(self._expire())
+
+    async def close(self) -> None:
+        """End lanes, workers and threads."""
+        self.health.ready = False
+        self._expiry.cancel()
+        await asyncio.to_thread(self._end_threads)
+        await self.decoders.close()
+
+    def _end_threads(self) -> None:
+        for lane in self.lanes:
+            lane.close()
+        self._heavy.shutdown(cancel_futures=True)
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRE_EVERY)
+            self.store.expire()
+
+    async def open_image(self, caller: str, data: bytes, *, ahead: bool = False) -> tuple[Entry, bool]:
+        """A caller's image from its encoded bytes, and whether it is new; its encoding may go on.
+
+        Raises:
+            ApiError: 415 or 422 for what is no image, 429 and 503 when there is no room.
+        """
+        _check_kind(data)
+        key = self.store.keys.image(await _sha256(data), self._model, caller)
+        entry = self._existing(key, caller, ahead)
+        if entry is not None:
+            return entry, False
+        new = key not in self._entries
+        return await self._entries.join(key, lambda: self._open(key, caller, data, ahead)), new
+
+    async def open_window(self, caller: str, key: str, box: Sequence[float], ticket: Ticket) -> tuple[Entry, bool]:
+        """A window of an image, and whether it is new. Raises ApiError as `open_image` does, 404 and 410."""
+        image = self.store.find(key, caller).root
+        try:
+            window = window_box(box, image.frame.width, image.frame.height)
+        except PromptError as error:
+            raise from_clickmask(error, field="box") from None
+        own = self.store.keys.window(image.key, window, caller)
+        entry = self._existing(own, caller, False)
+        if entry is not None:
+            return entry, False
+        frame = Frame(image.frame.width, image.frame.height, window)
+        picture = await self.picture(image, ticket)
+        opening = partial(self._open_window, own, image, frame, picture)
+        return await self._entries.join(own, opening), True
+
+    async def picture(self, entry: Entry, ticket: Ticket) -> Picture:
+        """The decoded pixels of an entry's image, from the shelf or decoded again; the ticket is charged with them."""
+        root = entry.root
+        ticket.add(root.frame.width * root.frame.height * 3)
+        picture = self.store.pixels.get(root.key, root.caller)
+        return picture or await self._pictures.join(root.key, lambda: self._decode_again(root))
+
+    async def embedding(self, entry: Entry, rank: Rank) -> OpenImage:
+        """An entry's embedding, waited for at this rank. Raises ApiError 410 when it was dropped meanwhile."""
+        if not entry.image.done():
+            if entry.key in self._encoding:
+                self.lanes[entry.lane].promote(self._encoding[entry.key], max(Rank.OPEN, rank))
+            await asyncio.wait([entry.image])
+        if entry.image.cancelled():
+            raise self.store.keys.check(entry.key, entry.caller, "image_gone")
+        return entry.image.result()
+
+    async def heavy(self, function: Callable[[], T]) -> T:
+        """Run what takes long, and holds no lane, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._heavy, function)
+
+    async def ask(self, caller: str, key: str, request: Any, ticket: Ticket, notes: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a `MasksRequest` about an image, as plain values (see `asking.py`)."""
+        return await self._asking.ask(caller, key, request, ticket, notes)
+
+    def hover_ms(self, entry: Entry) -> int | None:
+        """What pages are told about hovering now; see `Load.hover_interval`."""
+        pages = max(1, self.streams.pages())
+        return self.lanes[entry.lane].load.hover_interval(pages, Rank.HOVER, (Rank.CLICK,))
+
+    def _existing(self, key: str, caller: str, ahead: bool) -> Entry | None:
+        try:
+            entry = self.store.find(key, caller)
+        except ApiError:
+            return None
+        if not ahead and key in self._encoding:
+            self.lanes[entry.lane].promote(self._encoding[key], Rank.OPEN)
+        return entry
+
+    async def _open(self, key: str, caller: str, data: bytes, ahead: bool) -> Entry:
+        ticket = self.opens.enter(caller)
+        try:
+            try:
+                picture = await self.decoders.decode(data)
+            except ImageError as error:
+                raise from_clickmask(error) from None
+            ticket.add(picture.pixels.nbytes)
+            entry = self._entry(key, caller, Frame.whole(*picture.size), data, None)
+            self.store.keep(entry, ahead=ahead)
+            self.store.pixels.put(key, picture, picture.pixels.nbytes, caller, ahead=ahead)
+        except BaseException:
+            ticket.give_back()
+            raise
+        self._encode(entry, picture, Rank.PREFETCH if ahead else Rank.OPEN, ticket)
+        return entry
+
+    async def _open_window(self, key: str, image: Entry, frame: Frame, picture: Picture) -> Entry:
+        ticket = self.opens.enter(image.caller, picture.pixels.nbytes)
+        entry = self._entry(key, image.caller, frame, None, image)
+        try:
+            self.store.keep(entry, ahead=False)
+        except BaseException:
+            ticket.give_back()
+            raise
+        self._encode(entry, picture, Rank.OPEN, ticket)
+        return entry
+
+    def _entry(self, key: str, caller: str, frame: Frame, data: bytes | None, parent: Entry | None) -> Entry:
+        waiting = [lane.waiting() for lane in self.lanes]
+        lane = parent.lane if parent else waiting.index(min(waiting))
+        return Entry(key, caller, frame, data, parent, lane, asyncio.get_running_loop().create_future())
+
+    def _encode(self, entry: Entry, picture: Picture, rank: Rank, ticket: Ticket) -> None:
+        """Queue the encoding; entry and ticket are looked after until it is done, whoever waits."""
+        work = self.lanes[entry.lane].submit(rank, entry.caller, ENCODE, Encode(picture, entry.frame))
+        self._encoding[entry.key] = work
+        self.store.images.pin(entry.key)
+        entry.image.add_done_callback(lambda image: work.cancel() if image.cancelled() else None)
+        work.add_done_callback(partial(self._encoded, entry, ticket))
+
+    def _encoded(self, entry: Entry, ticket: Ticket, work: asyncio.Future[Done]) -> None:
+        ticket.give_back()
+        self._encoding.pop(entry.key, None)
+        self.store.images.unpin(entry.key)
+        error = None if work.cancelled() else work.exception()
+        if entry.image.done():  # it was dropped meanwhile
+            return
+        if work.cancelled():
+            self.store.forget(entry)
+        elif error is not None:
+            entry.image.set_exception(error)
+            entry.image.exception()  # looked at: whoever asks gets it too, but perhaps nobody does
+            self.store.forget(entry)
+        else:
+            entry.image.set_result(work.result().value)
+
+    async def _decode_again(self, root: Entry) -> Picture:
+        assert root.data is not None, "an image has its file"
+        picture = await self.decoders.decode(root.data)
+        self.store.pixels.put(root.key, picture, picture.pixels.nbytes, root.caller)
+        return picture
+
+    def _wait(self, rank: Rank) -> float:
+        """Seconds until a place should be free."""
+        inside = self.opens.inside if rank == Rank.OPEN else self.gate.inside
+        costs = [lane.load.mean(rank) for lane in self.lanes]
+        return inside * sum(costs) / len(costs) / len(costs)
+
+    def _count(self, kind: Hashable, waits: Sequence[float], seconds: float) -> None:
+        count = self.metrics.encoded if kind == ENCODE else self.metrics.decoded
+        count(len(waits), waits, seconds)
+
+    def _out_of_memory(self) -> None:
+        self.metrics.ran_out_of_memory()
+        self.store.spare()
+
+    def _broken(self, reason: str) -> None:
+        self.health.broken = reason
+
+
+async def _sha256(data: bytes) -> bytes:
+    if len(data) < MIB:
+        return hashlib.sha256(data).digest()
+    return await asyncio.to_thread(lambda: hashlib.sha256(data).digest())
+
+
+def _check_kind(data: bytes) -> None:
+    try:
+        sniff(data[:64], "the image")
+    except ImageError as error:
+        raise ApiError(415 if data else 422, "bad_image", str(error)) from None

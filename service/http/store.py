@@ -1,0 +1,151 @@
+"""What the server remembers: images (their files and embeddings), their decoded pixels, and the logits of answers.
+
+All of it is in memory, bounded in bytes, and belongs to the caller who sent it: nobody else finds it, by any id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+import numpy as np
+import psutil
+
+from ...models.errors import SettingsError
+from ...models.frame import Frame
+from ..images import Picture
+from ..open_image import OpenImage
+from .errors import ApiError
+from .keys import Keys
+from .settings import GIB, MIB, Limits, Storage
+from .shelf import Shelf
+
+EMBEDDING = 4096 * 256 * 4  # bytes, in the widest precision
+OVERHEAD = 4096  # bytes of bookkeeping an entry is charged with
+PIXELS_SHARE = 0.25  # of the images' budget, for decoded pixels
+
+
+@dataclass(eq=False)
+class Entry:
+    """An image, or a window of one, of one caller.
+
+    data: the encoded file; of a window None (its parent has it). frame: what part of the image is encoded.
+    lane: the number of the lane on whose device the embedding is. image: the embedding, once it is there.
+    """
+
+    key: str
+    caller: str
+    frame: Frame
+    data: bytes | None
+    parent: Entry | None
+    lane: int
+    image: asyncio.Future[OpenImage]
+    windows: set[str] = field(default_factory=set)
+
+    @property
+    def root(self) -> Entry:
+        """The image itself."""
+        return self if self.parent is None else self.parent
+
+    @property
+    def size(self) -> int:
+        """Bytes it is charged with."""
+        return EMBEDDING + OVERHEAD + (len(self.data) if self.data else 0)
+
+
+@dataclass(frozen=True, eq=False)
+class KeptMask:
+    """An answer that may come back as `previous`: (256, 256) float16 low-res logits, in a frame of an image."""
+
+    logits: np.ndarray
+    frame: Frame
+    root: str
+
+    @property
+    def size(self) -> int:
+        """Bytes it is charged with."""
+        return self.logits.nbytes + OVERHEAD
+
+
+class Store:
+    """Three shelves, and who may look on them."""
+
+    def __init__(self, keys: Keys, storage: Storage, limits: Limits) -> None:
+        budget = storage.images or _quarter_of_free_memory()
+        pixels = int(budget * PIXELS_SHARE)
+        if budget - pixels < limits.body + EMBEDDING + OVERHEAD:
+            least = (limits.body + EMBEDDING + OVERHEAD) * 4 / 3 / MIB
+            raise SettingsError(
+                f"--store-memory: {budget / MIB:.0f} MiB cannot hold an image of --max-body; use {least:.0f} MiB or more"
+            )
+        self.keys = keys
+        self._idle = storage.idle
+        self.images: Shelf[Entry] = Shelf(budget - pixels, self._image_gone)
+        self.pixels: Shelf[Picture] = Shelf(pixels)
+        self.masks: Shelf[KeptMask] = Shelf(storage.masks)
+
+    def find(self, key: str, caller: str) -> Entry:
+        """An image of this caller's. Raises ApiError 410 when it was pushed out, 404 when it never was theirs."""
+        entry = self.images.get(key, caller)
+        if entry is None or (entry.image.done() and (entry.image.cancelled() or entry.image.exception())):
+            raise self.keys.check(key, caller, "image_gone")
+        if entry.parent is not None:
+            self.images.get(entry.parent.key, caller)  # a window in use is its image in use
+        return entry
+
+    def keep(self, entry: Entry, *, ahead: bool) -> None:
+        """Put an image on the shelf. Raises ApiError 503 when there is no room."""
+        if not self.images.put(entry.key, entry, entry.size, entry.caller, ahead=ahead):
+            raise ApiError(503, "store_full", "there is no room for another image now", retry_after=5)
+        if entry.parent is not None:
+            entry.parent.windows.add(entry.key)
+
+    def forget(self, entry: Entry) -> None:
+        """Drop an image and all that hangs on it."""
+        if self.images.take(entry.key) is None:
+            return
+        self._image_gone(entry.key, entry)
+        for key, kept in self.masks.things_of(entry.caller):
+            if kept.root == entry.key:
+                self.masks.take(key)
+
+    def forget_all(self, caller: str) -> None:
+        """Drop everything of a caller's."""
+        for _, entry in self.images.things_of(caller):
+            self.forget(entry)
+        for key, _ in self.masks.things_of(caller):
+            self.masks.take(key)
+
+    def expire(self) -> None:
+        """Drop what nobody used for long."""
+        for shelf in (self.images, self.pixels, self.masks):
+            shelf.expire(self._idle)
+
+    def spare(self) -> None:
+        """Give up everything that can be had again."""
+        for shelf in (self.images, self.pixels):
+            shelf.clear()
+
+    def _image_gone(self, key: Hashable, entry: Entry) -> None:
+        self.pixels.take(entry.key)
+        if not entry.image.done():
+            entry.image.get_loop().call_soon_threadsafe(entry.image.cancel)
+        if entry.parent is not None:
+            entry.parent.windows.discard(entry.key)
+        for window in list(entry.windows):
+            gone = self.images.take(window)
+            if gone is not None:
+                self._image_gone(window, gone)
+
+
+def _quarter_of_free_memory() -> int:
+    """Bytes: a quarter of what is free, also by the container's own limit, at most 2 GiB and at least 128 MiB."""
+    free = psutil.virtual_memory().available
+    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(name) as file:
+                free = min(free, int(file.read()))
+        except (OSError, ValueError):  # no such limit
+            continue
+    return max(128 * MIB, min(2 * GIB, free // 4))
