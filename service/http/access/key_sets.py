@@ -105,7 +105,7 @@ def discover_keys(issuer: str) -> Keys:
 def parse_keys(document: Any) -> Keys:
     """The keys for signatures in a key set's JSON. Raises ValueError if there are none."""
     try:
-        found = [(key.key_id, _public_key(key)) for key in PyJWKSet.from_dict(document) if _signs(key)]
+        found = [(key.key_id, _public_key(key)) for key in PyJWKSet.from_dict(document).keys if _signs(key)]
     except (PyJWTError, AttributeError) as error:
         raise ValueError(f"not a key set: {error}") from error
     if not found:
