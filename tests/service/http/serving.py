@@ -16,10 +16,13 @@ PATIENCE = 10.0  # seconds until a test gives up on what should take a moment
 
 
 @contextmanager
-def serve(app: Any, *, http: Any = "auto", loop: Any = "auto", keep_alive: int = 5) -> Iterator[str]:
+def serve(
+    app: Any, *, http: Any = "auto", loop: Any = "auto", keep_alive: int = 5, lifespan: Any = "auto"
+) -> Iterator[str]:
     """Serve an ASGI app in a thread of its own; gives its address, "http://127.0.0.1:PORT".
 
-    http: "httptools" or "h11"; loop: "uvloop" or "asyncio"; "auto" is what the product takes. Ends with the block.
+    http: "httptools" or "h11"; loop: "uvloop" or "asyncio"; "auto" is what the product takes. lifespan: "off" for an
+    app that knows requests only. Ends with the block.
     """
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
@@ -27,6 +30,7 @@ def serve(app: Any, *, http: Any = "auto", loop: Any = "auto", keep_alive: int =
         http=http,
         loop=loop,
         ws="none",
+        lifespan=lifespan,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -35,7 +39,7 @@ def serve(app: Any, *, http: Any = "auto", loop: Any = "auto", keep_alive: int =
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, args=([listener],), name="uvicorn")
+    thread = threading.Thread(target=server.run, args=([listener],), name="uvicorn", daemon=True)
     thread.start()
     try:
         wait_until(lambda: server.started or not thread.is_alive())
