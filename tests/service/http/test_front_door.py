@@ -70,7 +70,7 @@ def test_only_known_hosts_and_own_or_listed_origins_pass(host: str, origin: str)
         assert answer.status_code == ((403 if HOSTS[host] else 400) if refused else 200)
         allowed = LISTED if origin == LISTED and HOSTS[host] else None
         assert answer.headers.get("access-control-allow-origin") == allowed
-        assert "Origin" in answer.headers["vary"]
+        assert allowed is None or "Origin" in answer.headers["vary"]
         assert app.contexts[-1].notes == ({"code": answer.json()["error"]["code"]} if refused else {})
     assert len(ORIGINS) == 20 and len(HOSTS) == 10
 
