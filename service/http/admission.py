@@ -77,6 +77,11 @@ class Gate:
         ticket._size = size
         return ticket
 
+    def check_hover(self) -> None:
+        """Raise ApiError 503 when half of the places are taken: the other half is for those who mean it."""
+        if self.inside > self._limits.queue // 2:
+            raise self._busy()
+
     def _take(self, size: int) -> None:
         if self.size + size > self._limits.queue_bytes:
             raise self._busy()

@@ -78,7 +78,6 @@ def _add_layers(app: FastAPI, service: Service, settings: ServeSettings) -> None
     app.add_middleware(AccessMiddleware, callers=app.state.callers)
     app.add_middleware(LimitsMiddleware, limits=settings.limits)
     app.add_middleware(FrontDoor, settings=settings)
-    app.add_middleware(SecurityHeaders)
     app.add_middleware(
         RequestMiddleware,
         health=app.state.health,
@@ -86,6 +85,7 @@ def _add_layers(app: FastAPI, service: Service, settings: ServeSettings) -> None
         largest_body=settings.limits.body,
         hash_caller=lambda caller: sign(service.secret, "log", caller).hex(),
     )
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(ProxyMiddleware, proxies=settings.access.proxies, root_path=settings.root_path)
 
 

@@ -28,6 +28,8 @@ async def ask(request: Request, id: str) -> Response:
     with enter(request) as ticket:
         wanted = await read(request, MasksRequest)
         notes_of(request)["format"] = wanted.format
+        if wanted.stream is not None:
+            service_of(request).gate.check_hover()
         return json_answer(await service_of(request).ask(caller_of(request), id, wanted, ticket, notes_of(request)))
 
 

@@ -59,6 +59,7 @@ async def sign_out(request: Request) -> Response:
     return Response(status_code=204, headers={"set-cookie": callers.sign_out(request.scope)})
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", tags=["server"], response_class=Response)
 async def live(request: Request) -> Response:
     """Whether the process works at all: 200, or 503 when it must be replaced. Load does not matter."""
@@ -66,6 +67,7 @@ async def live(request: Request) -> Response:
     return json_answer({"live": health.broken is None}, 200 if health.broken is None else 503)
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", tags=["server"], response_class=Response)
 async def ready(request: Request) -> Response:
     """Whether new requests are welcome: 200, or 503 before the model has warmed up and from a wish to stop on."""

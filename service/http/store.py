@@ -95,11 +95,22 @@ class Store:
         return entry
 
     def keep(self, entry: Entry, *, ahead: bool) -> None:
-        """Put an image on the shelf. Raises ApiError 503 when there is no room."""
-        if not self.images.put(entry.key, entry, entry.size, entry.caller, ahead=ahead):
-            raise ApiError(503, "store_full", "there is no room for another image now", retry_after=5)
-        if entry.parent is not None:
-            entry.parent.windows.add(entry.key)
+        """Put an image on the shelf.
+
+        Raises:
+            ApiError: 503 when there is no room; 410 for a window whose image was dropped meanwhile.
+        """
+        root = entry.root
+        self.images.pin(root.key)  # a window must not push its own image out
+        try:
+            if entry is not root and self.images.get(root.key, entry.caller) is not root:
+                raise self.keys.check(root.key, entry.caller, "image_gone")
+            if not self.images.put(entry.key, entry, entry.size, entry.caller, ahead=ahead):
+                raise ApiError(503, "store_full", "there is no room for another image now", retry_after=5)
+            if entry is not root:
+                root.windows.add(entry.key)
+        finally:
+            self.images.unpin(root.key)
 
     def forget(self, entry: Entry) -> None:
         """Drop an image and all that hangs on it."""
