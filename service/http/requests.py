@@ -21,7 +21,6 @@ from .metrics import UNKNOWN_ROUTE, Metrics
 CLIENT_CLOSED = 499  # the status, in log and metrics alone, of a request whose client left before its answer
 
 _PROBES = ("/livez", "/readyz")
-_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _DRAINING = ApiError(503, "draining", "the server is stopping; another one may answer", retry_after=1)
 _INTERNAL = ApiError(500, "internal", "the server could not do this; its log, under this request's id, says why")
 _log = logging.getLogger("clickmask.requests")
@@ -98,5 +97,4 @@ async def _refuse(context: Context, exchange: Exchange, error: ApiError) -> None
     """Answer with an error, unless an answer has begun or nobody is there to read it."""
     context.notes["code"] = error.code
     if exchange.status is None and not exchange.gone:
-        headers = [*_HEADERS, (b"connection", b"close")] if error is _DRAINING else _HEADERS
-        await send_error(exchange.send, error, headers)
+        await send_error(exchange.send, error, [(b"connection", b"close")] if error is _DRAINING else ())
