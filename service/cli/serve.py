@@ -20,6 +20,8 @@ from . import serve_limits as limit
 from . import serve_options as s
 from .config import ConfigFileHere
 from .progress import download_bar
+from .quantities import Size
+from .quantities import Size
 from .settings import Settings
 from .shell import say
 
@@ -86,6 +88,8 @@ def serve_settings(options: Mapping[str, Any]) -> ServeSettings:
     """The service's settings from the options of `serve`, by name. Raises SettingsError for what makes no sense."""
     from ..http.settings import Access, Decoders, Limits, ServeSettings, Storage, parse_networks
 
+    # Below, a size is a plain number: it may be shown in ways of its own here only.
+    options = {name: int(value) if isinstance(value, Size) else value for name, value in options.items()}
     return ServeSettings(
         host=options["host"],
         port=options["port"],
@@ -118,9 +122,14 @@ def serve_settings(options: Mapping[str, Any]) -> ServeSettings:
 
 
 def _serve(settings: ServeSettings, models: Settings, log_level: s.Level) -> int:
-    """Bind first and load second: what cannot work is said at once, and nobody is let in before the model is there."""
+    """Check and bind first, load second: what cannot work is said at once, and nobody is let in before all is there."""
+    from ..http.access.ways import open_callers
+    from ..http.hosts import HostList
     from ..http.listener import address, bind
+    from ..http.secret import load_secret
 
+    HostList(settings.hosts)
+    open_callers(settings.access, load_secret(settings.storage.folder))
     sockets = bind(settings.host, settings.port)
     signal.signal(signal.SIGTERM, _stop_loading)
     _prepare_process()
