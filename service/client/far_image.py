@@ -97,7 +97,7 @@ class FarImage(ImageView[F]):
     ) -> Self:
         """Upload an image, as `Segmenter.open` takes it, or a window of it; `kind` is the class of its masks."""
         deadline = link.deadline()
-        upload = await link.transport.work(read_upload, source, channels, name)
+        upload = await link.transport.work(partial(read_upload, source, channels, name))
         place = Place(link, upload.digest, partial(_upload, link, upload))
         answer = await place.put(deadline)
         image = cls(upload, place, _questions(link, place, upload, _whole_frame(answer, link), answer, kind), {place})

@@ -8,14 +8,13 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 import httpx
 
 from ...models.errors import ClosedError
 from .transport import Reply, Request, Unreachable
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 _LATE = "no whole answer in time"
@@ -49,9 +48,9 @@ class BlockingTransport:
         """Wait."""
         time.sleep(seconds)
 
-    async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def work(self, function: Callable[[], T]) -> T:
         """Call it here."""
-        return function(*args, **kwargs)
+        return function()
 
     def turn(self) -> _BlockingTurn:
         """A lock among threads."""
@@ -86,9 +85,9 @@ class AsyncTransport:
         """Wait."""
         await asyncio.sleep(seconds)
 
-    async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def work(self, function: Callable[[], T]) -> T:
         """Call it in a thread."""
-        return await asyncio.to_thread(function, *args, **kwargs)
+        return await asyncio.to_thread(function)
 
     def turn(self) -> _AsyncTurn:
         """A lock among tasks."""

@@ -165,11 +165,9 @@ class Questions(Generic[F]):
         try:
             text = next(result["logits"] for result in results if result["index"] == index)
             flat = np.frombuffer(base64.b64decode(text, validate=True), "<f2")
-            logits = flat.reshape(LOW_RES, LOW_RES).astype(np.float32)
+            return flat.reshape(LOW_RES, LOW_RES).astype(np.float32)
         except (StopIteration, KeyError, TypeError, ValueError):
             raise ServiceError(f"{self.link.address} did not answer with a mask's logits") from None
-        logits.setflags(write=False)
-        return logits
 
 
 def _are_results(results: object) -> bool:
@@ -196,4 +194,4 @@ def _in_frame(logits: np.ndarray, source: Frame, target: Frame) -> np.ndarray:
         return logits
     import torch  # only for this: most callers never need it
 
-    return reproject(torch.from_numpy(np.array(logits)), source, target).numpy()
+    return reproject(torch.from_numpy(logits), source, target).numpy()

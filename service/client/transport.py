@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -57,7 +56,7 @@ class Transport(Protocol):
         """Wait."""
         ...
 
-    async def work(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def work(self, function: Callable[[], T]) -> T:
         """Call a function that takes a while, where it holds up nobody."""
         ...
 

@@ -1,4 +1,4 @@
-"""Lets the tests of this folder import its stand-in, whichever way pytest was started; a server, clients and a photo."""
+"""Lets the tests of this folder import its stand-in, however pytest was started; a server, a client and a photo."""
 
 from __future__ import annotations
 

@@ -64,7 +64,9 @@ class StandIn:
         with self._lock:
             self.seen.append(request)
             reply = self.first.pop(0) if self.first else self.always
-            return reply(request) if reply else self._own(request)
+            if reply is None:
+                return self._own(request)
+        return reply(request)
 
     def _own(self, request: httpx.Request) -> httpx.Response:
         path = re.sub(r"^/below", "", request.url.path)
