@@ -13,6 +13,7 @@ import hmac
 from .errors import ApiError
 from .secret import sign
 
+_KINDS = {"image_gone": ("img", "win"), "mask_gone": ("msk",)}
 _DIGEST, _TAG = 15, 6  # bytes; base32 without padding makes 24 and 10 characters
 
 
@@ -35,10 +36,13 @@ class Keys:
         return self._make("msk", caller, image, question, str(index))
 
     def check(self, key: str, caller: str, gone: str) -> ApiError:
-        """Why an id that is not in the store is not: 410 with the code `gone` if it was this caller's, else 404."""
+        """Why an id that is not in the store is not: 410 if it was this caller's, else 404.
+
+        gone: the code of the 410, "image_gone" (for windows too) or "mask_gone"; an id of the other kind is 404.
+        """
         kind, _, rest = key.partition("_")
         digest, tag = rest[: _length(_DIGEST)], rest[_length(_DIGEST) :]
-        ours = kind in ("img", "win", "msk") and hmac.compare_digest(
+        ours = kind in _KINDS[gone] and hmac.compare_digest(
             tag.encode("utf-8", "replace"), self._tag(kind, digest, caller).encode()
         )
         if ours:

@@ -24,7 +24,6 @@ class _Thing(Generic[V]):
     size: int
     caller: str
     used: float
-    pins: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,16 +50,18 @@ class Shelf(Generic[V]):
         self._on_gone = on_gone
         self._things: OrderedDict[Hashable, _Thing[V]] = OrderedDict()
         self._size: dict[str, int] = {}  # bytes by caller
+        self._pins: dict[Hashable, int] = {}  # by key: a thing may be replaced while it is in use
         self._hits = self._misses = self._evictions = 0
         self._lock = threading.RLock()
 
     def put(self, key: Hashable, value: V, size: int, caller: str, *, ahead: bool = False) -> bool:
         """Keep a thing, in the place of one with that key; False, with nothing changed, when there is no room.
 
+        size: bytes, at least 1.
         ahead: it is fetched ahead of use, so others' things in active use are not pushed out for it.
         """
+        assert size > 0, "a thing without a size would never be counted"
         with self._lock:
-            pinned = self._things[key].pins if key in self._things else 0
             victims = self._victims(key, size, caller, ahead)
             if victims is None:
                 return False
@@ -68,9 +69,9 @@ class Shelf(Generic[V]):
             for victim in victims:
                 gone = self._remove(victim)
                 self._evictions += 1
-                assert gone is not None
-                self._on_gone(victim, gone.value)
-            self._things[key] = _Thing(value, size, caller, time.monotonic(), pinned)
+                if gone is not None:  # the one before may have taken this one with it
+                    self._on_gone(victim, gone.value)
+            self._things[key] = _Thing(value, size, caller, time.monotonic())
             self._size[caller] = self._size.get(caller, 0) + size
             return True
 
@@ -87,16 +88,16 @@ class Shelf(Generic[V]):
             return thing.value
 
     def pin(self, key: Hashable) -> None:
-        """Keep a thing from being pushed out until `unpin`."""
+        """Keep a thing from being pushed out until `unpin`; also one that takes its key's place meanwhile."""
         with self._lock:
-            if key in self._things:
-                self._things[key].pins += 1
+            self._pins[key] = self._pins.get(key, 0) + 1
 
     def unpin(self, key: Hashable) -> None:
         """Undo one `pin`."""
         with self._lock:
-            if key in self._things:
-                self._things[key].pins -= 1
+            self._pins[key] -= 1
+            if not self._pins[key]:
+                del self._pins[key]
 
     def take(self, key: Hashable) -> V | None:
         """Take a thing off the shelf, whoever's it is."""
@@ -113,7 +114,7 @@ class Shelf(Generic[V]):
         """Drop what nobody used for so many seconds."""
         with self._lock:
             limit = time.monotonic() - idle
-            for key in [key for key, thing in self._things.items() if thing.used < limit and not thing.pins]:
+            for key in [key for key, thing in self._things.items() if thing.used < limit and key not in self._pins]:
                 thing = self._remove(key)
                 if thing is not None:  # the one before may have taken this one with it
                     self._on_gone(key, thing.value)
@@ -131,10 +132,8 @@ class Shelf(Generic[V]):
     def _remove(self, key: Hashable) -> _Thing[V] | None:
         thing = self._things.pop(key, None)
         if thing is not None:
-            left = self._size[thing.caller] - thing.size
-            if left:
-                self._size[thing.caller] = left
-            else:
+            self._size[thing.caller] -= thing.size
+            if not self._size[thing.caller]:
                 del self._size[thing.caller]
         return thing
 
@@ -152,7 +151,7 @@ class Shelf(Generic[V]):
         candidates: dict[str, list[Hashable]] = {}
         for other, thing in self._things.items():  # least recently used first
             free = thing.caller == caller or thing.used < mine_only_or_idle
-            if other != key and not thing.pins and free:
+            if other != key and other not in self._pins and free:
                 candidates.setdefault(thing.caller, []).append(other)
         for line in candidates.values():
             line.reverse()  # so that the oldest is popped first
