@@ -21,7 +21,6 @@ from . import serve_options as s
 from .config import ConfigFileHere
 from .progress import download_bar
 from .quantities import Size
-from .quantities import Size
 from .settings import Settings
 from .shell import say
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 # What the libraries beneath torch read once, when they are loaded. What the caller has set himself stays.
 ENVIRONMENT: Mapping[str, str] = {}
 
-_EXTRA = ("fastapi", "uvicorn", "multipart", "prometheus_client", "itsdangerous", "jwt", "psutil")
+_EXTRA = ("fastapi", "uvicorn", "httptools", "multipart", "prometheus_client", "itsdangerous", "jwt", "psutil")
 _OPEN_FILES = 65_536  # a connection is a file to the system, and many shells allow 1,024 of them
 _PATIENCE = 5.0  # seconds that threads get to end once the service has ended
 _ACCESS = ("token_file", "oidc_issuer", "oidc_audience", "oidc_jwks", "identity_header", "public")

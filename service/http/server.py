@@ -23,6 +23,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from .health import Health
 from .listener import bind, explain
+from .protocol import GuardedProtocol
 from .settings import ServeSettings
 
 STOPPED, INTERRUPTED, BROKEN = 0, 130, 70
@@ -32,7 +33,6 @@ STOPPED, INTERRUPTED, BROKEN = 0, 130, 70
 KEEP_ALIVE = 65
 BACKLOG = 512
 CONNECTIONS = 1024  # more are answered 503 by uvicorn itself, unseen by our own limits
-LONGEST_HEAD = 64 * 1024  # bytes of a request's head, where httptools is not installed
 
 _NOTICE = 1.0  # seconds between "not ready" and a closed listener
 _BROKEN_DRAIN = 3  # seconds for answers to get out once the device broke
@@ -167,6 +167,7 @@ def _last_resort(server: _Server) -> Generator[None]:
 def _config(app: ASGIApp, drain: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=GuardedProtocol,
         lifespan="on",
         ws="none",
         interface="asgi3",
@@ -178,5 +179,4 @@ def _config(app: ASGIApp, drain: int) -> uvicorn.Config:
         limit_concurrency=CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=drain,
-        h11_max_incomplete_event_size=LONGEST_HEAD,
     )

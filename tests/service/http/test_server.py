@@ -175,6 +175,14 @@ def test_broken_device_ends_the_process_with_70() -> None:
         assert server.code() == 70
 
 
+def test_head_without_end_is_refused() -> None:
+    with _serving() as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\na: " + b"x" * 70_000)
+            assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+        assert server.get("/ready") == "yes"
+
+
 def test_app_that_does_not_start_tells_its_own_reason() -> None:
     words = [sys.executable, "-c", SERVER, "1", "fails"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
