@@ -11,6 +11,7 @@ from collections.abc import Callable
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from .access.middleware import HEALTH_PATHS, path_below_root
 from .context import Context, put_context
 from .errors import ApiError, send_error
 from .exchange import Exchange
@@ -20,7 +21,6 @@ from .metrics import UNKNOWN_ROUTE, Metrics
 
 CLIENT_CLOSED = 499  # the status, in log and metrics alone, of a request whose client left before its answer
 
-_PROBES = ("/livez", "/readyz")
 _DRAINING = ApiError(503, "draining", "the server is stopping; another one may answer", retry_after=1)
 _INTERNAL = ApiError(500, "internal", "the server could not do this; its log, under this request's id, says why")
 _log = logging.getLogger("clickmask.requests")
@@ -57,7 +57,7 @@ class RequestMiddleware:
             self._tell(scope, context, exchange, (exchange.answered_at or time.perf_counter()) - began)
 
     async def _answer(self, scope: Scope, context: Context, exchange: Exchange) -> None:
-        if self._health.draining and scope["path"].removeprefix(scope.get("root_path", "")) not in _PROBES:
+        if self._health.draining and path_below_root(scope) not in HEALTH_PATHS:
             return await _refuse(context, exchange, _DRAINING)
         try:
             await self._app(scope, exchange.receive, exchange.send)

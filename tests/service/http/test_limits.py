@@ -438,17 +438,12 @@ def test_hostile_forms_and_heads_are_refused(http: str) -> None:
         "fields": b"".join(part(number) for number in range(10_000)) + b"--b--\r\n",
         "files": b"".join(part(number, '; filename="f"') for number in range(1_001)) + b"--b--\r\n",
         "large field": part(1)[:-3] + b"x" * (2 << 20) + b"\r\n--b--\r\n",
-        "large head of a part": b"--b\r\nContent-Disposition: form-data; name="
-        + b"x" * (1 << 20)
-        + b"\r\n\r\n--b--\r\n",
     }
     multipart = "multipart/form-data; boundary=b"
     with logged() as lines, serve(limited(app), http=http) as url, httpx.Client(base_url=url) as client:
         for name, body in bodies.items():
             answer = client.post("/form", content=body, headers={"Content-Type": multipart})
             assert answer.status_code == 400, name
-        boundary = f"multipart/form-data; boundary={'b' * 14_000}"
-        assert client.post("/form", content=b"x" * 100, headers={"Content-Type": boundary}).status_code == 400
         assert client.get("/form", headers={"X-Many": "x" * 40_000}).status_code == 431
         ok = client.post("/form", content=part(1) + b"--b--\r\n", headers={"Content-Type": multipart})
         assert (ok.status_code, ok.json()) == (200, 1)
