@@ -79,7 +79,8 @@ def read_picture(
     `name` stands for the file's name in messages and outputs; `max_pixels` bounds width x height.
 
     Raises ImageError, naming the file or argument, when there is no such file, or it is no whole image of
-    these kinds, too large, or so thin that its short side would vanish at SAM's 1024 pixels.
+    these kinds, too large, or so thin that its short side would vanish at SAM's 1024 pixels; MemoryError when
+    its pixels do not fit into memory.
     """
     if channels not in ("rgb", "bgr"):
         raise ImageError(f'channels must be "rgb" or "bgr", got {channels!r}')
@@ -153,6 +154,15 @@ def _read_all(file: BinaryIO, what: str) -> bytes:
 def _decode(data: bytes, what: str, name: str | None, max_pixels: int) -> Picture:
     header = read_header(data, what)
     _check_size(header.width, header.height, what, max_pixels)
+    try:
+        return Picture(_upright_pixels(data, header, what), name, header.orientation)
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise MemoryError(f"{what}: {header.width} x {header.height} pixels do not fit into memory") from None
+        raise
+
+
+def _upright_pixels(data: bytes, header: Header, what: str) -> np.ndarray:
     pixels = _imdecode(data, header, what)
     if header.kind != "JPEG":
         # Where alpha is stated to be straight, libtiff multiplies by it as it reads, but 8-bit colours only.
@@ -161,7 +171,7 @@ def _decode(data: bytes, what: str, name: str | None, max_pixels: int) -> Pictur
         pixels = to_rgb8(pixels, "bgr", what, premultiplied=premultiplied)
     if header.kind != "TIFF":  # libtiff has turned it already
         pixels = turn_upright(pixels, header.orientation)
-    return Picture(pixels, name, header.orientation)
+    return pixels
 
 
 def _imdecode(data: bytes, header: Header, what: str) -> np.ndarray:
@@ -171,7 +181,9 @@ def _imdecode(data: bytes, header: Header, what: str) -> np.ndarray:
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION if jpeg else cv2.IMREAD_UNCHANGED
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise
         pixels = None
     # Another size than the header's: the file tells two stories, and the limits were checked on one only.
     if pixels is None or sorted(pixels.shape[:2]) != sorted((header.width, header.height)):
