@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -58,7 +59,6 @@ class _Piece:
     future: asyncio.Future[Done]
     loop: asyncio.AbstractEventLoop
     queued: float
-    dropped: bool = False
 
 
 @dataclass(eq=False)
@@ -76,14 +76,13 @@ class _Queue:
             del self.lines[piece.caller]
         return piece
 
-    def sweep(self) -> None:
-        """Forget pieces that nobody waits for any more."""
-        for caller, line in list(self.lines.items()):
-            kept = deque(piece for piece in line if not piece.dropped)
-            if kept:
-                self.lines[caller] = kept
-            else:
-                del self.lines[caller]
+    def remove(self, piece: _Piece) -> None:
+        """Take a piece out of its line, if it still waits."""
+        line = self.lines.get(piece.caller, deque())
+        if piece in line:
+            line.remove(piece)
+            if not line:
+                del self.lines[piece.caller]
 
 
 class Lane:
@@ -134,9 +133,8 @@ class Lane:
                 for line in self._queues[lower].lines.values():
                     piece = next((piece for piece in line if piece.future is future), None)
                     if piece is not None:
-                        piece.dropped = True
-                        self._queues[lower].sweep()
-                        piece.dropped, piece.rank = False, rank
+                        self._queues[lower].remove(piece)
+                        piece.rank = rank
                         self._queues[rank].add(piece)
                         return
 
@@ -155,8 +153,7 @@ class Lane:
     def _forget(self, piece: _Piece, future: asyncio.Future[Done]) -> None:
         if future.cancelled():
             with self._wake:
-                piece.dropped = True
-                self._queues[piece.rank].sweep()
+                self._queues[piece.rank].remove(piece)
 
     def _serve(self) -> None:
         while True:
@@ -166,17 +163,16 @@ class Lane:
                 if self._closed:
                     self._cancel_rest()
                     return
-                self.running_since = time.monotonic()
-            self._do(pieces)
-            del pieces  # what was asked and answered is not kept while the lane is idle
+                self.running_since = started = time.monotonic()
+            values = self._values(pieces)
+            self._finish(pieces, values, started)
+            del pieces, values  # what was asked and answered is not kept while the lane is idle
 
-    def _do(self, pieces: list[_Piece]) -> None:
-        started = time.monotonic()
-        try:
-            values = self._run(pieces[0].kind, [piece.work for piece in pieces])
-        except Exception as error:  # whatever it is, it belongs to those who asked
-            values = [error] * len(pieces)
+    def _finish(self, pieces: list[_Piece], values: Sequence[Any], started: float) -> None:
         ran = time.monotonic() - started
+        for value in values:
+            if isinstance(value, Exception):
+                _lighten(value)
         with self._wake:
             self.running_since = None
             self._account(pieces, ran)
@@ -184,6 +180,15 @@ class Lane:
         self._watch(pieces[0].kind, waits, ran)
         for piece, value, waited in zip(pieces, values, waits, strict=True):
             _settle(piece, value, waited, ran)
+
+    def _values(self, pieces: list[_Piece]) -> Sequence[Any]:
+        try:
+            values = self._run(pieces[0].kind, [piece.work for piece in pieces])
+            if len(values) != len(pieces):
+                raise RuntimeError(f"expected {len(pieces)} values of {pieces[0].kind!r}, got {len(values)}")
+            return values
+        except Exception as error:  # whatever it is, it belongs to those who asked
+            return [error] * len(pieces)
 
     def _account(self, pieces: list[_Piece], ran: float) -> None:
         share = ran / len(pieces)
@@ -197,12 +202,13 @@ class Lane:
         overdue = self._overdue()
         queue = overdue or next((queue for queue in self._queues.values() if queue.lines), None)
         if queue is None:
+            self._used.clear()  # nobody waits, so nobody is owed anything
             return []
         first = self._first(queue)
         pieces = [first]
         while len(pieces) < self._together(first.kind) and (more := self._alike(queue, first.kind)):
             pieces.append(queue.take(more))
-        expected = self.load.mean(first.rank)
+        expected = self.load.mean(first.rank) * len(pieces)
         self._credit = self._credit - expected if overdue else min(MOST_CREDIT, self._credit + expected * _EARNED)
         return pieces
 
@@ -234,7 +240,7 @@ class Lane:
         for queue in self._queues.values():
             for line in queue.lines.values():
                 for piece in line:
-                    piece.loop.call_soon_threadsafe(piece.future.cancel)
+                    _tell(piece, piece.future.cancel)
             queue.lines.clear()
 
 
@@ -250,5 +256,17 @@ def _settle(piece: _Piece, value: Any, waited: float, ran: float) -> None:
         else:
             piece.future.set_result(Done(value, waited, ran))
 
+    _tell(piece, set_result)
+
+
+def _tell(piece: _Piece, what: Callable[[], object]) -> None:
     if not piece.loop.is_closed():
-        piece.loop.call_soon_threadsafe(set_result)
+        piece.loop.call_soon_threadsafe(what)
+
+
+def _lighten(error: BaseException) -> None:
+    """Free what the functions an error went through held (pictures, tensors); where it came from can still be read."""
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__cause__ or cause.__context__
