@@ -6,6 +6,7 @@ All of it is in memory, bounded in bytes, and belongs to the caller who sent it:
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -75,9 +76,9 @@ class Store:
         budget = storage.images or _quarter_of_free_memory()
         pixels = int(budget * PIXELS_SHARE)
         if budget - pixels < limits.body + EMBEDDING + OVERHEAD:
-            least = (limits.body + EMBEDDING + OVERHEAD) * 4 / 3 / MIB
+            least = math.ceil((limits.body + EMBEDDING + OVERHEAD) / (1 - PIXELS_SHARE) / MIB)
             raise SettingsError(
-                f"--store-memory: {budget / MIB:.0f} MiB cannot hold an image of --max-body; use {least:.0f} MiB or more"
+                f"--store-memory: {budget // MIB} MiB cannot hold an image of --max-body; use {least} MiB or more"
             )
         self.keys = keys
         self._idle = storage.idle

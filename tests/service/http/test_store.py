@@ -251,7 +251,21 @@ async def test_two_callers_with_the_same_image_never_meet() -> None:
 def test_a_store_that_cannot_hold_one_image_is_refused_at_the_start() -> None:
     with pytest.raises(SettingsError, match="--store-memory: 64 MiB cannot hold an image of --max-body; use 91 MiB"):
         Store(KEYS, Storage(images=64 * MIB), Limits(body=64 * MIB))
-    Store(KEYS, Storage(images=92 * MIB), Limits(body=64 * MIB))
+    Store(KEYS, Storage(images=91 * MIB), Limits(body=64 * MIB))
+
+
+@pytest.mark.parametrize("body", [1, 10, 11, 12, 100])
+def test_the_budget_it_names_is_enough(body: int) -> None:
+    limits = Limits(body=body * MIB)
+    with pytest.raises(SettingsError) as raised:
+        Store(KEYS, Storage(images=MIB), limits)
+    least = int(str(raised.value).split("use ")[1].split(" MiB")[0])
+    store = Store(KEYS, Storage(images=least * MIB), limits)
+
+    async def keep() -> None:
+        _keep(store, _image("ann", "largest", size=limits.body))
+
+    asyncio.run(keep())
 
 
 def test_without_a_budget_it_takes_a_part_of_the_free_memory() -> None:
