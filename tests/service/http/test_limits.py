@@ -138,6 +138,17 @@ def test_a_router_cannot_turn_too_much_into_something_else() -> None:
     assert _status(answer) == 413
 
 
+def test_an_app_never_sees_the_end_of_too_much() -> None:
+    seen: list[int] = []
+
+    async def keep(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(len(await Request(scope, receive).body()))
+
+    with serve(limited(keep, LIMITS), lifespan="off") as url:
+        assert _status(talk(url, _chunked(LIMIT + 1))) == 413
+    assert seen == []
+
+
 @SERVERS
 def test_who_must_be_asked_for_the_body_is_refused_before_sending_it(http: str) -> None:
     with logged() as lines, serve(limited(Desk().app, LIMITS), http=http) as url:

@@ -264,9 +264,10 @@ def test_a_small_refused_request_keeps_its_connection(http: str) -> None:
 
 
 @SERVERS
-def test_a_refused_client_that_waits_to_be_asked_sends_nothing(http: str) -> None:
+@pytest.mark.parametrize("length", [5, 8 * MIB])
+def test_a_refused_client_that_waits_to_be_asked_sends_nothing(http: str, length: int) -> None:
     with logged() as lines, serve(outermost(_refuse), http=http, lifespan="off") as url:
-        answer = talk(url, [head("POST", "/", content_length=str(8 * MIB), expect="100-continue")])
+        answer = talk(url, [head("POST", "/", content_length=str(length), expect="100-continue")])
     assert answer.startswith(b"HTTP/1.1 429") and b"connection: close" in answer.lower()
     assert lines[0]["bytes_in"] == 0
     assert lines[0]["ms"] < 15_000
