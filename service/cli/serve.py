@@ -38,7 +38,6 @@ _ACCESS = ("token_file", "oidc_issuer", "oidc_audience", "oidc_jwks", "identity_
 
 
 def serve(
-    ctx: typer.Context,
     host: s.Host = "127.0.0.1",
     port: s.Port = 7860,
     root_path: s.RootPath = "",
@@ -77,7 +76,7 @@ def serve(
     config: ConfigFileHere = None,
 ) -> None:
     """Answer over HTTP: many people, one model."""
-    settings = serve_settings(ctx.params)
+    settings = serve_settings(locals())  # the arguments, by name
     if not all(importlib.util.find_spec(module) for module in _EXTRA):
         raise MissingExtraError("clickmask serve needs more than is installed: pip install 'clickmask[serve]'")
     raise typer.Exit(_serve(settings, Settings(model, devices, precision, fit, refine, cache_dir), log_level))

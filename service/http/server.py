@@ -58,11 +58,13 @@ def run(
     with _last_resort(server):
         try:
             server.run(list(bound))
-        except SystemExit:  # so uvicorn ends when the app does not start
-            raise watched.failure or RuntimeError("the service could not start; its log says why") from None
+        except SystemExit:  # so newer uvicorns end when the app does not start
+            pass
         finally:
             for made in bound:
                 made.close()
+    if not server.started:
+        raise watched.failure or RuntimeError("the service could not start; its log says why")
     return BROKEN if health.broken else server.code
 
 
@@ -130,7 +132,8 @@ class _Server(uvicorn.Server):
         except OSError as error:
             await self.lifespan.shutdown()
             raise explain(error, self._settings.host, self._settings.port) from error
-        self._announce()
+        if self.started:
+            self._announce()
 
     async def on_tick(self, counter: int) -> bool:
         """Ten times a second: look whether it is time to end."""

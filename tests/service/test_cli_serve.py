@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from functools import wraps
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from typer.testing import CliRunner
 
 from clickmask.service.cli.app import app
 from clickmask.service.cli.quantities import Size, parse_megapixels, parse_seconds
-from clickmask.service.cli.serve import serve_settings
+from clickmask.service.cli.serve import serve, serve_settings
 from clickmask.service.cli.serve_options import parse_devices
 from clickmask.service.http.settings import Access, Decoders, Limits, ServeSettings, Storage
 
@@ -43,10 +44,18 @@ except SystemExit as end:
 
 
 def _settings(words: list[str]) -> ServeSettings:
-    """What `serve` would make of these words."""
-    command: Any = typer.main.get_command(app)
-    with command.commands["serve"].make_context("serve", words) as context:
-        return serve_settings(context.params)
+    """What `serve` makes of these words."""
+    found: list[ServeSettings] = []
+
+    @wraps(serve)
+    def look(**options: Any) -> None:
+        found.append(serve_settings(options))
+
+    command_line = typer.Typer()
+    command_line.command()(look)
+    done = CliRunner().invoke(command_line, words, env=WIDE)
+    assert done.exit_code == 0, done.output
+    return found[0]
 
 
 def test_defaults_are_those_of_the_service() -> None:
