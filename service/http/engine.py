@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from ...models.errors import ClickmaskError
 from ...models.frame import Frame
 from ..images import Picture
 from ..masks import Mask
@@ -75,18 +74,8 @@ class Engine:
 
     def run(self, kind: Hashable, works: Sequence[Any]) -> list[Any]:
         """Do some pieces of one kind: for each its value or its exception."""
-        try:
-            return self._run(kind, works)
-        except torch.OutOfMemoryError:
-            pass  # the exception holds the frames, and they the memory: leave it first
-        except ClickmaskError as error:  # one of them is at fault: the others are not to suffer
-            return [error] if len(works) == 1 else [value for work in works for value in self.run(kind, [work])]
-        except RuntimeError as error:
-            if not _is_device_error(error):
-                raise
-            self._on_broken(type(error).__name__)
-            return [ApiError(503, "broken", "the device failed; the server restarts", retry_after=10)] * len(works)
-        return self._with_less(kind, works)
+        values = self._try(kind, works)
+        return self._with_less(kind, works) if values is None else values
 
     def _with_less(self, kind: Hashable, works: Sequence[Any]) -> list[Any]:
         """Again after memory ran out: in halves, or alone once everything that can be spared is given up."""
@@ -96,12 +85,25 @@ class Engine:
             half = len(works) // 2
             self._most[kind == ENCODE] = min(self._most[kind == ENCODE], half)
             return [*self.run(kind, works[:half]), *self.run(kind, works[half:])]
+        values = self._try(kind, works)
+        if values is not None:
+            return values
+        _give_back_memory()
+        return [ApiError(503, "out_of_memory", "the device has no memory left for this now", retry_after=5)]
+
+    def _try(self, kind: Hashable, works: Sequence[Any]) -> list[Any] | None:
+        """For each piece its value or its exception; None when memory ran out."""
         try:
             return self._run(kind, works)
         except torch.OutOfMemoryError:
-            pass
-        _give_back_memory()
-        return [ApiError(503, "out_of_memory", "the device has no memory left for this now", retry_after=5)]
+            return None  # the exception holds the frames, and they the memory: whoever goes on must have left it
+        except Exception as error:
+            if _is_device_error(error):
+                self._on_broken(type(error).__name__)
+                return [ApiError(503, "broken", "the device failed; the server restarts", retry_after=10)] * len(works)
+            if len(works) == 1:
+                return [error]
+        return [value for work in works for value in self.run(kind, [work])]  # one is at fault: the others go on
 
     def _run(self, kind: Hashable, works: Sequence[Any]) -> list[Any]:
         if kind == ENCODE:
@@ -112,9 +114,9 @@ class Engine:
         return [work.finish(own) for work, own in zip(works, masks, strict=True)]
 
 
-def _is_device_error(error: RuntimeError) -> bool:
+def _is_device_error(error: Exception) -> bool:
     accelerator = getattr(torch, "AcceleratorError", ())
-    return isinstance(error, accelerator) or "CUDA error" in str(error)
+    return isinstance(error, accelerator) or (isinstance(error, RuntimeError) and "CUDA error" in str(error))
 
 
 def _give_back_memory() -> None:
