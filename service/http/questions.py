@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import torch
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from ...models.errors import PromptError
 from ...models.frame import Frame, reproject
@@ -20,6 +22,10 @@ from .settings import Limits
 from .store import Entry, KeptMask, Store
 
 M = TypeVar("M", bound=BaseModel)
+
+_TYPES = ("bool", "str", InlineLogits.__name__)  # as pydantic names them in the place of an error
+_LONGEST_NAME = 60  # of a field the caller made up
+_MOST_ERRORS = 1000  # described one by one, a million of them would take a gigabyte
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +42,9 @@ def parse(model: type[M], body: bytes) -> M:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if error.error_count() > _MOST_ERRORS:
+            raise ApiError(422, "bad_request", f"the body: {error.error_count()} values are wrong") from None
+        first = _deepest(error.errors(include_url=False, include_context=False, include_input=False))
         if first["type"] == "json_invalid":
             raise ApiError(400, "bad_json", f"the body is not JSON: {first['msg']}") from None
         field = _field(first["loc"])
@@ -100,12 +108,18 @@ def _in_frame(kept: KeptMask, frame: Frame) -> np.ndarray:
     return reproject(torch.from_numpy(logits), kept.frame, frame).numpy()
 
 
+def _deepest(errors: Sequence[ErrorDetails]) -> ErrorDetails:
+    """The first error, or of a value that fits none of several types the one that got furthest."""
+    field = _field(errors[0]["loc"])
+    return max((one for one in errors[:4] if _field(one["loc"]).startswith(field)), key=lambda one: len(one["loc"]))
+
+
 def _field(place: tuple[int | str, ...]) -> str:
-    """("objects", 0, "points", 1) -> "objects[0].points[1]"; parts that name a type of ours are left out."""
+    """("objects", 0, "points", 1) -> "objects[0].points[1]"; parts that name a type are left out."""
     text = ""
     for part in place:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif part.isidentifier() and part.islower():
-            text += f".{part}" if text else part
+        elif part.isidentifier() and part not in _TYPES:
+            text += f".{part[:_LONGEST_NAME]}" if text else part[:_LONGEST_NAME]
     return text
