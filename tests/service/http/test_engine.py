@@ -28,7 +28,7 @@ ONE, THREE = decode_kind(multimask=False), decode_kind(multimask=True)
 
 
 class _Failing(Segmenter):
-    """A segmenter whose device fails as `fault` says: it is called with the number of pictures before they are encoded."""
+    """A segmenter whose device fails as `fault` says, which is told the number of pictures before they are encoded."""
 
     fault: Callable[[int], None]
 
