@@ -77,7 +77,8 @@ def raster_place(frame: Frame, scale: str) -> dict[str, Any]:
 
 def describe(mask: Mask, wanted: Wanted, picture: Picture | None = None) -> dict[str, Any]:
     """One result, without its `mask_id`. picture: needed for a cutout."""
-    raster, stability = _rasterise(replace(mask), wanted.scale)  # a copy: the mask itself keeps no pixels
+    scale = "full" if wanted.format == "cutout" else wanted.scale  # a cutout has the photo's own pixels
+    raster, stability = _rasterise(replace(mask), scale)  # a copy: the mask itself keeps no pixels
     if wanted.specks or wanted.holes:
         raster = replace(raster, pixels=clean(raster.pixels, wanted.specks, wanted.holes))
     runs = rle.encode(raster.pixels)
