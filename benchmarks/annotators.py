@@ -56,7 +56,7 @@ async def _hover(mouse: Connection, key: str, number: int, end: float, times: Ti
     await asyncio.sleep(rng.random() * HOVER_EVERY)
     while time.perf_counter() < end:
         seq += 1
-        point = [rng.randrange(1000), rng.randrange(680)]
+        point = [rng.randrange(680), rng.randrange(1000)]
         body = {"objects": [{"points": [point]}], "scale": "model", "limit": 1, "stream": f"p{number}", "seq": seq}
         answer = await mouse.post(f"/v1/images/{key}/masks", body)
         times.add(answer)
@@ -72,7 +72,7 @@ async def _click(hand: Connection, key: str, number: int, end: float, times: Tim
     rng = random.Random(1000 + number)
     await asyncio.sleep(rng.random() * CLICK_EVERY)
     while time.perf_counter() < end:
-        point = [rng.randrange(1000), rng.randrange(680)]
+        point = [rng.randrange(680), rng.randrange(1000)]
         body = {"objects": [{"points": [point]}], "scale": "model"}
         answer = await hand.post(f"/v1/images/{key}/masks", body)
         times.add(answer)
@@ -84,6 +84,6 @@ async def _long_job(server: Server, end: float, times: Times) -> None:
     from serve import upload
 
     key = await upload(connection, 999_999)
-    objects = [{"points": [[20 + 15 * (n % 64), 20 + 10 * (n % 64)]]} for n in range(64)]
+    objects = [{"points": [[20 + 10 * n, 20 + 15 * n]]} for n in range(64)]
     while time.perf_counter() < end:
         times.add(await connection.post(f"/v1/images/{key}/masks", {"objects": objects, "scale": "model", "limit": 1}))

@@ -49,7 +49,8 @@ class Connection:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nContent-Length: {len(body)}\r\n".encode()
-        writer.write(head + self._cookie + b"\r\n" + body)
+        kind = b"Content-Type: application/json\r\n" if body[:1] == b"{" else b""
+        writer.write(head + kind + self._cookie + b"\r\n" + body)
         try:
             answer = await reader.readuntil(b"\r\n\r\n")
             length = _LENGTH.search(answer)
@@ -104,7 +105,8 @@ def _children(pid: int) -> list[int]:
 @asynccontextmanager
 async def serving(name: str, command: Sequence[str], port: int, ready: str) -> AsyncIterator[Server]:
     """Start a server, wait until `ready` answers 200, and end it afterwards."""
-    process = subprocess.Popen([sys.executable, *command], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([sys.executable, *command], cwd=HERE.parent, stderr=quiet, stdout=quiet)
     try:
         connection, deadline = Connection(port), time.monotonic() + 90
         while True:

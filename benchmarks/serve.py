@@ -25,24 +25,24 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from encode import photo
+from encode import PHOTOS
 from http_driver import HERE, Connection, Server, Times, median_ms, serving
 from timing import machine
 
-SIZE = (1024, 683)
+PHOTO = PHOTOS / "dogs.jpg"  # 682 x 1024
 OURS, PEER = "clickmask serve", "FastAPI + SamPredictor + lock"
 
 
 def picture(seed: int) -> bytes:
     """A photo as a JPEG file, a little different for each seed so that every one must be encoded."""
-    pixels = photo(*SIZE).copy()
+    pixels = cv2.imread(str(PHOTO))
     pixels[:8, :8] = np.random.default_rng(seed).integers(0, 255, (8, 8, 3))
     return cv2.imencode(".jpg", pixels)[1].tobytes()
 
 
 def click_body(n: int) -> dict[str, object]:
     """A click somewhere on the photo, for a preview-sized answer."""
-    x, y = 200 + (n * 37) % 600, 150 + (n * 53) % 400
+    x, y = 100 + (n * 37) % 500, 150 + (n * 53) % 700
     return {"objects": [{"points": [[x, y]]}], "scale": "model", "limit": 1}
 
 
@@ -71,7 +71,7 @@ def in_process() -> Callable[[int], object]:
     from clickmask.service.http.answers import Wanted, describe
     from clickmask.service.http.schemas import MasksRequest
 
-    image = clickmask.Segmenter(device="cpu").open(photo(*SIZE))
+    image = clickmask.Segmenter(device="cpu").open(PHOTO)
 
     def click(n: int) -> object:
         request = MasksRequest.model_validate(click_body(n))
@@ -96,7 +96,9 @@ async def clicks(servers: list[Server], rounds: int) -> list[str]:
         took = {"in process": time.perf_counter() - started}
         for server in servers:
             path = f"/v1/images/{keys[server.name]}/masks"
-            took[server.name] = (await connections[server.name].post(path, click_body(n))).seconds
+            answer = await connections[server.name].post(path, click_body(n))
+            assert answer.status == 200, answer.body
+            took[server.name] = answer.seconds
         if n >= 5:
             for name, seconds in took.items():
                 times[name].append(seconds)

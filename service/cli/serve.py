@@ -125,13 +125,14 @@ def _serve(settings: ServeSettings, models: Settings, log_level: s.Level) -> int
     from ..http.hosts import HostList
     from ..http.listener import address, bind
     from ..http.secret import load_secret
+    from ..threads import in_own_thread
 
     HostList(settings.hosts)
     open_callers(settings.access, load_secret(settings.storage.folder))
     sockets = bind(settings.host, settings.port)
     signal.signal(signal.SIGTERM, _stop_loading)
     _prepare_process()
-    segmenters = _load(models)
+    segmenters = in_own_thread(lambda: _load(models)).result()
 
     from ..http.app import create_app
     from ..http.log import configure_logging

@@ -10,18 +10,37 @@ Every label has a small set of values: no client can make up a new series.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from .shelf import Counts
 
 Kind = Literal["encode", "decode"]
 Store = Literal["images", "pixels", "masks"]
 Failure = Literal["REJECTED", "CANCELED", "BACKEND", "OTHER"]
 
 UNKNOWN_ROUTE = "unknown"
+_MODEL_ROUTES = ("/v1/images", "/v1/segment")
+_FAILURES: dict[int, Failure] = {
+    409: "CANCELED",
+    429: "REJECTED",
+    499: "CANCELED",
+    500: "BACKEND",
+    503: "REJECTED",
+    504: "REJECTED",
+}
+_STORE_FIGURES = (
+    ("bytes", "Bytes that are remembered.", "size", GaugeMetricFamily),
+    ("entries", "Entries that are remembered.", "things", GaugeMetricFamily),
+    ("num_hits", "Look-ups that found their entry.", "hits", CounterMetricFamily),
+    ("num_misses", "Look-ups in vain.", "misses", CounterMetricFamily),
+    ("num_evictions", "Entries forgotten to make room.", "evictions", CounterMetricFamily),
+)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DURATIONS_US = (1e3, 5e3, 1e4, 2.5e4, 5e4, 1e5, 2.5e5, 1e6, 5e6, 3e7)
 _QUEUE_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
@@ -60,25 +79,19 @@ class Metrics:
         self._queue_bytes = self._gauge("queue_bytes", "Bytes that admitted requests hold.")
 
     def _add_stores(self) -> None:
-        self._cache_bytes = self._gauge("cache_bytes", "Bytes that are remembered.", ("store",))
-        self._cache_entries = self._gauge("cache_entries", "Entries that are remembered.", ("store",))
-        self._hits = self._counter("cache_num_hits", "Look-ups that found their entry.", ("store",))
-        self._misses = self._counter("cache_num_misses", "Look-ups in vain.", ("store",))
-        self._evictions = self._counter("cache_num_evictions", "Entries forgotten to make room.", ("store",))
+        self._stores: dict[Store, Callable[[], Counts]] = {}
+        self.registry.register(_Stores(self._stores))
 
     def _add_accidents(self) -> None:
         self._oom = self._counter("oom", "Times the device ran out of memory.")
         self._restarts = self._counter("decoder_restarts", "Image decoders that were replaced.", ("reason",))
-        self._hovers = self._counter("hover_dropped", "Hovers dropped because a newer one came.")
+        self._hovers = self._gauge("hover_dropped_total", "Hovers dropped: a newer one came, or it came too late.")
 
     def _start_at_zero(self) -> None:
         """A series that is there before its first event shows that event as a rise."""
         for kind in get_args(Kind):
             for counter in (self._count, self._passes, self._queued, self._computed):
                 counter.labels(kind)
-        for store in get_args(Store):
-            for counter in (self._hits, self._misses, self._evictions):
-                counter.labels(store)
         for reason in get_args(Failure):
             self._failures.labels(reason)
 
@@ -97,6 +110,15 @@ class Metrics:
         method = method if method in _METHODS else "OTHER"
         self._requests.labels(route, method, str(status), code or "").inc()
         self._durations.labels(route).observe(seconds * 1e6)
+        if method == "POST" and route.startswith(_MODEL_ROUTES):
+            self._judge(status)
+
+    def _judge(self, status: int) -> None:
+        """Triton's view of a request that needed the model."""
+        if status < 300:
+            self._successes.inc()
+        else:
+            self._failures.labels(_FAILURES.get(status, "OTHER")).inc()
 
     def encoded(self, count: int, waits: Iterable[float], compute: float) -> None:
         """One pass encoded `count` images for requests that had waited `waits`; it took `compute`."""
@@ -114,26 +136,6 @@ class Metrics:
             self._waits.labels(kind).observe(wait)
             self._computed.labels(kind).inc(compute * 1e6)
 
-    def succeeded(self) -> None:
-        """A request that needed the model was answered."""
-        self._successes.inc()
-
-    def failed(self, reason: Failure) -> None:
-        """A request that needed the model was not answered: refused, given up by its client, or broken."""
-        self._failures.labels(reason).inc()
-
-    def found(self, store: Store) -> None:
-        """A look-up found its entry."""
-        self._hits.labels(store).inc()
-
-    def missed(self, store: Store) -> None:
-        """A look-up did not."""
-        self._misses.labels(store).inc()
-
-    def evicted(self, store: Store, count: int = 1) -> None:
-        """Entries were forgotten to make room."""
-        self._evictions.labels(store).inc(count)
-
     def ran_out_of_memory(self) -> None:
         """The device did."""
         self._oom.inc()
@@ -142,19 +144,18 @@ class Metrics:
         """A decoder of images was replaced; reason: "crash", "timeout" or "memory"."""
         self._restarts.labels(reason).inc()
 
-    def hover_dropped(self) -> None:
-        """A hover was superseded before it was decoded."""
-        self._hovers.inc()
-
     def watch_queue(self, pending: Callable[[], float], held: Callable[[], float]) -> None:
         """Where to read, at every scrape, the requests admitted and the bytes they hold."""
         self._pending.set_function(pending)
         self._queue_bytes.set_function(held)
 
-    def watch_store(self, store: Store, size: Callable[[], float], entries: Callable[[], float]) -> None:
-        """Where to read a store's bytes and entries."""
-        self._cache_bytes.labels(store).set_function(size)
-        self._cache_entries.labels(store).set_function(entries)
+    def watch_store(self, store: Store, counts: Callable[[], Counts]) -> None:
+        """Where to read what a store holds and has seen."""
+        self._stores[store] = counts
+
+    def watch_hovers(self, dropped: Callable[[], int]) -> None:
+        """Where to read how many hovers were dropped."""
+        self._hovers.set_function(dropped)
 
     def watch_ready(self, ready: Callable[[], bool]) -> None:
         """Where to read whether new requests are welcome."""
@@ -163,6 +164,21 @@ class Metrics:
     def render(self) -> tuple[bytes, str]:
         """The text of /metrics, and its content type."""
         return generate_latest(_Ageless(self.registry)), CONTENT_TYPE_LATEST
+
+
+class _Stores(Collector):
+    """The stores' own counts, read at every scrape."""
+
+    def __init__(self, stores: Mapping[Store, Callable[[], Counts]]) -> None:
+        self._stores = stores
+
+    def collect(self) -> Iterator[Metric]:
+        counts = {store: read() for store, read in self._stores.items()}
+        for name, text, field, family in _STORE_FIGURES:
+            metric = family(f"clickmask_cache_{name}", text, labels=("store",))
+            for store, count in counts.items():
+                metric.add_metric((store,), getattr(count, field))
+            yield metric
 
 
 class _Ageless(CollectorRegistry):

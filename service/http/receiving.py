@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from pydantic_core import to_json
+from python_multipart.exceptions import FormParserError
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import Response
@@ -79,7 +80,7 @@ async def read_form(request: Request) -> Form:
     parser.spool_max_size = service_of(request).settings.limits.body + 1
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError, UnicodeDecodeError) as error:
+    except (MultiPartException, FormParserError, KeyError, UnicodeDecodeError) as error:
         reason = error.message if isinstance(error, MultiPartException) else "it is damaged"
         raise ApiError(400, "bad_form", f"the form cannot be read: {reason}") from None
     try:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from ..images import Picture
 from ..open_image import OpenImage
 from ..prompts import window_box
 from ..segmenter import Segmenter
+from ..threads import in_own_thread
 from .admission import Gate, Ticket
 from .asking import Asking
 from .decoding.pool import DecodePool
@@ -37,7 +37,7 @@ from .streams import Streams
 
 T = TypeVar("T")
 
-HEAVY_THREADS = 2  # for answers that take longer than a moment
+HEAVY_THREADS = 2  # at a time, for answers that take longer than a moment
 EXPIRE_EVERY = 30.0  # seconds
 
 
@@ -61,12 +61,22 @@ class Service:
         self.opens = Gate(limits, lambda: self._wait(Rank.OPEN))
         self.streams = Streams()
         self._asking = Asking(self)
-        self._heavy = ThreadPoolExecutor(HEAVY_THREADS, thread_name_prefix="clickmask-heavy")
+        self._heavy = asyncio.Semaphore(HEAVY_THREADS)
         self._entries: Flights[Entry] = Flights()
         self._pictures: Flights[Picture] = Flights()
         self._encoding: dict[str, asyncio.Future[Done]] = {}
+        self._watch()
         kept = ("model", "digest", "precision", "fit", "refine")
         self._model = repr([self.provenance[name] for name in kept])
+
+    def _watch(self) -> None:
+        metrics, store = self.metrics, self.store
+        metrics.watch_queue(lambda: self.gate.inside, lambda: self.gate.size + self.opens.size)
+        metrics.watch_store("images", store.images.counts)
+        metrics.watch_store("pixels", store.pixels.counts)
+        metrics.watch_store("masks", store.masks.counts)
+        metrics.watch_hovers(lambda: self.streams.dropped)
+        metrics.watch_ready(lambda: self.health.ready and not self.health.draining and self.health.broken is None)
 
     async def start(self) -> None:
         """Start the decoders, answer a first artificial question in each lane, then be ready."""
@@ -79,13 +89,12 @@ class Service:
         """End lanes, workers and threads."""
         self.health.ready = False
         self._expiry.cancel()
-        await asyncio.to_thread(self._end_threads)
+        await asyncio.to_thread(self._close_lanes)
         await self.decoders.close()
 
-    def _end_threads(self) -> None:
+    def _close_lanes(self) -> None:
         for lane in self.lanes:
             lane.close()
-        self._heavy.shutdown(cancel_futures=True)
 
     async def _expire(self) -> None:
         while True:
@@ -141,7 +150,8 @@ class Service:
 
     async def heavy(self, function: Callable[[], T]) -> T:
         """Run what takes long, and holds no lane, in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._heavy, function)
+        async with self._heavy:
+            return await asyncio.wrap_future(in_own_thread(function))
 
     async def ask(self, caller: str, key: str, request: Any, ticket: Ticket, notes: dict[str, Any]) -> dict[str, Any]:
         """The answer to a `MasksRequest` about an image, as plain values (see `asking.py`)."""

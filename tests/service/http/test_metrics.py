@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from clickmask.service.http.metrics import Metrics
+from clickmask.service.http.shelf import Shelf
 
 
 def _samples(metrics: Metrics) -> dict[str, float]:
@@ -52,33 +53,49 @@ def test_count_over_exec_count_is_the_mean_batch() -> None:
 def test_every_accident_has_its_counter() -> None:
     metrics = Metrics()
     metrics.ran_out_of_memory()
-    metrics.hover_dropped()
     metrics.decoder_restarted("crash")
-    metrics.succeeded()
-    metrics.failed("CANCELED")
-    metrics.found("images")
-    metrics.missed("pixels")
-    metrics.evicted("masks", 3)
     samples = _samples(metrics)
-    assert samples["clickmask_oom_total"] == samples["clickmask_hover_dropped_total"] == 1
+    assert samples["clickmask_oom_total"] == 1
     assert samples["clickmask_decoder_restarts_total crash"] == 1
+
+
+@pytest.mark.parametrize(
+    "status, reason",
+    [(409, "CANCELED"), (499, "CANCELED"), (429, "REJECTED"), (503, "REJECTED"), (500, "BACKEND"), (422, "OTHER")],
+)
+def test_requests_to_the_model_fail_for_tritons_reasons(status: int, reason: str) -> None:
+    metrics = Metrics()
+    for route in ("/v1/images/{id}/masks", "/livez"):
+        metrics.answered(route=route, method="POST", status=status, code="x", seconds=0.1)
+    metrics.answered(route="/v1/segment", method="POST", status=200, code=None, seconds=0.1)
+    samples = _samples(metrics)
+    assert samples[f"clickmask_inference_request_failure_total {reason}"] == 1
     assert samples["clickmask_inference_request_success_total"] == 1
-    assert samples["clickmask_inference_request_failure_total CANCELED"] == 1
-    assert samples["clickmask_inference_request_failure_total REJECTED"] == 0
-    assert samples["clickmask_cache_num_hits_total images"] == samples["clickmask_cache_num_misses_total pixels"] == 1
-    assert samples["clickmask_cache_num_evictions_total masks"] == 3
+
+
+def test_a_stores_counts_are_read_when_scraped() -> None:
+    metrics, shelf = Metrics(), Shelf[str](100)
+    metrics.watch_store("images", shelf.counts)
+    for key in ("a", "b"):
+        shelf.put(key, key, 60, "ann")
+    for key in ("a", "b"):
+        shelf.get(key, "ann")
+    samples = _samples(metrics)
+    assert samples["clickmask_cache_bytes images"] == 60 and samples["clickmask_cache_entries images"] == 1
+    assert samples["clickmask_cache_num_hits_total images"] == samples["clickmask_cache_num_misses_total images"] == 1
+    assert samples["clickmask_cache_num_evictions_total images"] == 1
 
 
 def test_gauges_are_read_when_scraped() -> None:
     metrics, held = Metrics(), [0.0]
     metrics.watch_queue(lambda: len(held), lambda: sum(held))
-    metrics.watch_store("images", lambda: sum(held), lambda: len(held))
+    metrics.watch_hovers(lambda: 3)
     metrics.watch_ready(lambda: bool(sum(held)))
     assert _samples(metrics)["clickmask_ready"] == 0
     held.append(7.0)
     samples = _samples(metrics)
-    assert samples["clickmask_inference_pending_request_count"] == samples["clickmask_cache_entries images"] == 2
-    assert samples["clickmask_queue_bytes"] == samples["clickmask_cache_bytes images"] == 7
+    assert samples["clickmask_inference_pending_request_count"] == 2
+    assert samples["clickmask_queue_bytes"] == 7 and samples["clickmask_hover_dropped_total"] == 3
     assert samples["clickmask_ready"] == 1
 
 

@@ -1,6 +1,6 @@
 """One click on an encoded photo of 1024 x 683, prompt to (H, W) mask: clickmask against `SamPredictor.predict`.
 
-    python benchmarks/click.py [--rounds N]
+    python benchmarks/one_click.py [--rounds N]
 
 The peer is segment_anything's own predictor on MobileSAM's own network, same weights, float32.
 """
