@@ -107,7 +107,8 @@ class Lane:
         self._wake = threading.Condition()
         self._used: dict[str, float] = {}  # caller -> its virtual finish: lane seconds used, as others count them
         self._clock = 0.0  # virtual start of what was served last
-        self._credit = 0.0
+        self._credit = 0.0  # seconds for what lost its patience
+        self._late = False  # whether what runs now had lost it
         self._closed = False
         self.load = Load()
         self.running_since: float | None = None
@@ -195,6 +196,7 @@ class Lane:
         for piece in pieces:
             self._used[piece.caller] = max(self._used.get(piece.caller, 0.0), self._clock) + share
         self._used = {caller: used for caller, used in self._used.items() if used > self._clock}
+        self._credit = self._credit - ran if self._late else min(MOST_CREDIT, self._credit + ran * _EARNED)
         self.load.ran(pieces[0].rank, ran, len(pieces))
 
     def _next(self) -> list[_Piece]:
@@ -208,8 +210,7 @@ class Lane:
         pieces = [first]
         while len(pieces) < self._together(first.kind) and (more := self._alike(queue, first.kind)):
             pieces.append(queue.take(more))
-        expected = self.load.mean(first.rank) * len(pieces)
-        self._credit = self._credit - expected if overdue else min(MOST_CREDIT, self._credit + expected * _EARNED)
+        self._late = overdue is not None
         return pieces
 
     def _first(self, queue: _Queue) -> _Piece:
