@@ -13,6 +13,7 @@ import typing as _typing
 
 if _typing.TYPE_CHECKING:
     from .models.errors import (
+        AccessError,
         CheckpointError,
         ChecksumError,
         ClickmaskError,
@@ -25,10 +26,13 @@ if _typing.TYPE_CHECKING:
         PredictorArgumentError,
         PredictorStateError,
         PromptError,
+        ServiceError,
+        ServiceUnavailableError,
         SettingsError,
         UnknownVariantError,
         WeightsError,
     )
+    from .service.client import AsyncClient, Client
     from .service.compat import SamPredictor, sam_model_registry
     from .service.masks import Mask
     from .service.open_image import OpenImage
@@ -40,9 +44,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "__version__",
+    "AccessError",
+    "AsyncClient",
     "CheckpointError",
     "ChecksumError",
     "ClickmaskError",
+    "Client",
     "ClosedError",
     "DownloadError",
     "EmbeddingError",
@@ -58,6 +65,8 @@ __all__ = [
     "sam_model_registry",
     "SamPredictor",
     "Segmenter",
+    "ServiceError",
+    "ServiceUnavailableError",
     "SettingsError",
     "Thing",
     "UnknownVariantError",
@@ -65,6 +74,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AsyncClient": "service.client",
+    "Client": "service.client",
     "Mask": "service.masks",
     "OpenImage": "service.open_image",
     "Prompt": "service.prompts",
