@@ -20,7 +20,7 @@ import numpy as np
 
 from clickmask.service import rle
 
-Reply = Callable[[httpx.Request], httpx.Response]
+Reply = Callable[[httpx.Request], Any]  # to a response, or for asynchronous clients a coroutine of one
 PROVENANCE = {"model": "stand_in", "digest": "d"}
 
 
@@ -60,7 +60,7 @@ class StandIn:
         """What was posted so far to paths that end so."""
         return [json.loads(r.content) for r in self.asked(ending=ending)]
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
+    def _answer(self, request: httpx.Request) -> Any:
         with self._lock:
             self.seen.append(request)
             reply = self.first.pop(0) if self.first else self.always

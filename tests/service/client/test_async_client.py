@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable
 
+import httpx
 import numpy as np
 import pytest
 from stand_in import StandIn, broken, refusal
@@ -73,7 +74,13 @@ def test_thing_is_clicked_edited_and_undone(server: StandIn, png: bytes) -> None
 
 def test_tasks_that_notice_a_forgotten_image_upload_once(server: StandIn, png: bytes) -> None:
     async def work(client: AsyncClient, image: AsyncRemoteImage) -> None:
-        server.images.clear()
+        all_asked = asyncio.Barrier(16)
+
+        async def gone_for_all(request: httpx.Request) -> httpx.Response:
+            await all_asked.wait()
+            return refusal(410, "image_gone")(request)
+
+        server.first = [gone_for_all] * 16
         await asyncio.gather(*(image.click(n, 4) for n in range(16)))
 
     _with_image(server, png, work)

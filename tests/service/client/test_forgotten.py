@@ -46,15 +46,15 @@ def test_image_that_is_forgotten_at_once_is_an_error(image: RemoteImage, server:
 
 
 def test_sixteen_threads_that_notice_upload_once(image: RemoteImage, server: StandIn) -> None:
-    all_here = threading.Barrier(16)
+    all_asked = threading.Barrier(16)
 
-    def click(n: int) -> RemoteMask:
-        all_here.wait()
-        return image.click(n, 4)
+    def gone_for_all(request: httpx.Request) -> httpx.Response:
+        all_asked.wait()
+        return refusal(410, "image_gone")(request)
 
-    server.images.clear()
+    server.first = [gone_for_all] * 16
     with ThreadPoolExecutor(16) as pool:
-        masks = list(pool.map(click, range(16)))
+        masks = list(pool.map(lambda n: image.click(n, 4), range(16)))
     assert server.uploads == 2
     assert all(np.array_equal(mask.pixels, image.click(n, 4).pixels) for n, mask in enumerate(masks))
 
@@ -99,9 +99,11 @@ def test_forgotten_mask_is_found_out_again_by_its_chain(image: RemoteImage, serv
     mask = _chain(image, 4)
     expected = image.segment([(9, 9)], previous=mask)
     server.masks.clear()
+    before = len(server.bodies())
     again = image.segment([(9, 9)], previous=mask)
     assert np.array_equal(again.pixels, expected.pixels)
     assert server.uploads == 1
+    assert len(server.bodies()) - before == 1 + 4 + 1  # in vain, each of the chain once, and again
 
 
 def test_restarted_server_is_told_all_that_it_needs(image: RemoteImage, server: StandIn) -> None:
