@@ -11,7 +11,7 @@ from .errors import ApiError
 from .exports import export
 from .openapi import errors, takes, takes_image_and_prompts
 from .questions import parse
-from .receiving import caller_of, enter, json_answer, notes_of, read, read_form, service_of
+from .receiving import caller_of, compact_answer, enter, notes_of, read, read_form, service_of
 from .schemas import ExportRequest, MasksAnswer, MasksRequest
 
 router = APIRouter(prefix="/v1", tags=["masks"])
@@ -30,7 +30,8 @@ async def ask(request: Request, id: str) -> Response:
         notes_of(request)["format"] = wanted.format
         if wanted.stream is not None:
             service_of(request).gate.check_hover()
-        return json_answer(await service_of(request).ask(caller_of(request), id, wanted, ticket, notes_of(request)))
+        answer = await service_of(request).ask(caller_of(request), id, wanted, ticket, notes_of(request))
+    return compact_answer(request, answer)
 
 
 @router.post(
@@ -88,7 +89,7 @@ async def segment(request: Request) -> Response:
         if data is None:
             raise ApiError(422, "empty_mask", "nothing was found there, so there is nothing to cut out")
         return Response(base64.b64decode(data), media_type="image/png")
-    return json_answer({"id": entry.key, **answer})
+    return compact_answer(request, {"id": entry.key, **answer})
 
 
 def _for_png(wanted: MasksRequest) -> MasksRequest:
