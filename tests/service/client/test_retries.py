@@ -160,7 +160,7 @@ def test_answer_without_masks_is_an_error(image: RemoteImage, server: StandIn, a
 
 
 def test_mask_that_is_no_mask_is_an_error_when_it_is_looked_at(image: RemoteImage, server: StandIn) -> None:
-    result = {"index": 0, "score": 1, "stability": 1, "rle": {"size": [1, 1], "counts": "11"}}
+    result = {"index": 0, "score": 1, "stability": 1, "rle": {"size": [1, 1], "counts": "1"}}
     server.always = _other(200, json={"objects": [[result]]})
     with pytest.raises(ServiceError, match="the server's mask cannot be read"):
         _ = image.click(3, 4).pixels
