@@ -173,11 +173,6 @@ class OpenImage:
             raise ImageError(f"expected the picture of {self.size} this image was made from, got one of {picture.size}")
         return OpenImage(self._network, PhotoSource(*self.size, picture), self._frame, self._open_tokens())
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the embedding."""
-        return self._open_tokens().nbytes
-
     def save_embedding(self, path: str | os.PathLike[str]) -> None:
         """Write the embedding as .safetensors; `Segmenter.load_embedding` opens it without encoding again."""
         settings = self._network.provenance

@@ -55,7 +55,7 @@ def notes_of(request: Request) -> dict[str, Any]:
 def enter(request: Request) -> Ticket:
     """A place inside for this request, with room for its body as announced. Raises ApiError 429 or 503."""
     service = service_of(request)
-    if not service.health.ready:
+    if not service.health.ready or service.health.broken is not None:
         raise ApiError(503, "not_ready", "the server is not ready", retry_after=5)
     length = body_length(dict(request.scope["headers"]))
     return service.gate.enter(caller_of(request), service.settings.limits.body if length is None else length)

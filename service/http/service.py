@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -38,7 +39,8 @@ from .streams import Streams
 T = TypeVar("T")
 
 HEAVY_THREADS = 2  # at a time, for answers that take longer than a moment
-EXPIRE_EVERY = 30.0  # seconds
+LOOK_EVERY = 5.0  # seconds between two looks at what is idle, or stuck
+STUCK = 120.0  # seconds after which a GPU that has not finished a piece of work never will
 
 
 class Service:
@@ -83,12 +85,12 @@ class Service:
         await self.decoders.start()
         await self._asking.warm_up()
         self.health.ready = True
-        self._expiry = asyncio.create_task(self._expire())
+        self._caretaker = asyncio.create_task(self._look_after())
 
     async def close(self) -> None:
         """End lanes, workers and threads."""
         self.health.ready = False
-        self._expiry.cancel()
+        self._caretaker.cancel()
         await asyncio.to_thread(self._close_lanes)
         await self.decoders.close()
 
@@ -96,10 +98,13 @@ class Service:
         for lane in self.lanes:
             lane.close()
 
-    async def _expire(self) -> None:
+    async def _look_after(self) -> None:
         while True:
-            await asyncio.sleep(EXPIRE_EVERY)
+            await asyncio.sleep(LOOK_EVERY)
             self.store.expire()
+            began = [lane.running_since for lane in self.lanes if self.provenance["device"] != "cpu"]
+            if any(since is not None and time.monotonic() - since > STUCK for since in began):
+                self._broken("stuck")
 
     async def open_image(self, caller: str, data: bytes, *, ahead: bool = False) -> tuple[Entry, bool]:
         """A caller's image from its encoded bytes, and whether it is new; its encoding may go on.
