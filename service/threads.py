@@ -1,9 +1,10 @@
 """Threads that end with their work, for whatever computes beside the thread that must be quick.
 
 Each thread that computes with torch gets helper threads of its own from OpenMP, and keeps them until it ends. Once
-there are more of them than processors, GNU's OpenMP puts helpers to sleep after every small step instead of letting them wait
-(libgomp: "throttled" spinning), and a click takes 25 ms instead of 15. So there is one lasting thread for a device (the
-lane), and everything else that computes, such as loading a model, does it in a thread that is gone afterwards.
+there are more of them than processors, GNU's OpenMP puts helpers to sleep after every small step instead of letting
+them wait (libgomp: "throttled" spinning), and a click takes 25 ms instead of 15. So there is one lasting thread for a
+device (the lane), and everything else that computes, such as loading a model, does it in a thread that is gone
+afterwards.
 """
 
 from __future__ import annotations
