@@ -19,6 +19,7 @@ from ..masks import STABILITY_OFFSET, Mask
 from .schemas import MasksRequest
 
 _DIGITS = 5  # of scores
+_LIGHT_PIXELS = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ class Wanted:
             request.feather,
         )
 
-    @property
-    def is_light(self) -> bool:
-        """Whether an answer is a matter of a millisecond or two, whatever the image's size."""
-        return self.scale == "model" and self.format in ("rle", "logits")
+    def is_light(self, frame: Frame) -> bool:
+        """Whether a result is a matter of some milliseconds, so that another thread for it would cost more."""
+        small = self.scale == "model" or frame.width * frame.height <= _LIGHT_PIXELS
+        return small and self.format in ("rle", "logits")
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,7 +91,7 @@ class Asking:
             except TimeoutError:
                 self._service.streams.dropped += 1
                 raise ApiError(503, "busy", "too much to do for previews now", retry_after=1) from None
-        if wanted.is_light:
+        if wanted.is_light(entry.frame):
             return await self._decode(entry, asked, wanted, rank, None, notes)
         picture = await self._service.picture(entry, ticket) if wanted.format == "cutout" else None
         masks = await self._decode(entry, asked, None, rank, None, notes)
