@@ -201,6 +201,10 @@ def test_what_are_no_logits_is_refused(text: str) -> None:
 
 
 def test_only_answers_of_a_moment_count_as_light() -> None:
-    light = {(shape, scale) for shape in ("rle", "polygons", "png", "logits", "cutout") for scale in ("full", "model")}
-    light = {(shape, scale) for shape, scale in light if _wanted(format=shape, scale=scale).is_light}
-    assert light == {("rle", "model"), ("logits", "model")}
+    every = {(shape, scale) for shape in ("rle", "polygons", "png", "logits", "cutout") for scale in ("full", "model")}
+    quick = {("rle", "model"), ("logits", "model")}
+    for frame, expected in (
+        (Frame.whole(2000, 1001), quick),
+        (Frame.whole(2000, 1000), quick | {("rle", "full"), ("logits", "full")}),
+    ):
+        assert {(f, scale) for f, scale in every if _wanted(format=f, scale=scale).is_light(frame)} == expected
