@@ -1,0 +1,98 @@
+"""Hovers over HTTP: only the latest counts, none holds up a click, and pages are told when to slow down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from load import CLICK, HeldSegmenter, Seen, app_of, click, client_of, figure, strip, upload
+from serving import serve, wait_until
+
+ROUNDS = 20  # tries of what a busy machine may spoil
+
+
+@pytest.fixture(scope="module")
+def app(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return app_of(HeldSegmenter(cache_folder), tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture(scope="module")
+def url(app: Any) -> Iterator[str]:
+    with serve(app) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def image(url: str) -> str:
+    async def leave() -> str:
+        async with client_of(url) as client:
+            image = (await upload(client, strip(1))).body["id"]
+            assert (await click(client, image)).status == 200  # so that it is encoded
+            return image
+
+    return asyncio.run(leave())
+
+
+def _hover(stream: str, seq: int) -> dict[str, Any]:
+    return {**CLICK, "limit": 1, "stream": stream, "seq": seq}
+
+
+def _ask(url: str, image: str, questions: list[dict[str, Any]]) -> list[Seen]:
+    """All of them at once, on connections that are made in their order."""
+
+    async def ask() -> list[Seen]:
+        async with client_of(url) as client:
+            return await asyncio.gather(*(click(client, image, question) for question in questions))
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("streams", [1, 12], ids=["one page", "pages apart"])
+def test_of_one_pages_hovers_the_latest_wins(url: str, app: Any, image: str, streams: int) -> None:
+    decoded = figure(app, "inference_count_total", kind="decode")
+    seen = _ask(url, image, [_hover(f"{streams}-{n % streams}", n) for n in range(12)])
+    wait_until(lambda: app.state.service.gate.inside == 0)
+    decoded = figure(app, "inference_count_total", kind="decode") - decoded
+    late = [one for one in seen if one.status == 409]
+    assert {one.code for one in late} <= {"superseded"}
+    if streams == 1:
+        assert len(late) >= 8 and decoded < 12 - 4, (Counter(one.status for one in seen), decoded)
+    else:
+        assert not late  # the negative control: nobody takes another's place
+
+
+def test_hover_keeps_nothing_and_a_click_does(url: str, app: Any, image: str) -> None:
+    masks = app.state.service.store.masks
+    kept = masks.counts().things
+    answered = [one for n in range(ROUNDS) for one in _ask(url, image, [_hover("alone", n)]) if one.status == 200]
+    assert answered, "not one hover was answered in time"
+    results = [result for one in answered for results in one.body["objects"] for result in results]
+    assert all("mask_id" not in result for result in results) and masks.counts().things == kept
+    (clicked,) = _ask(url, image, [{"objects": [{"points": [[77, 7]]}]}])
+    assert all(result["mask_id"] for result in clicked.body["objects"][0])
+    assert masks.counts().things == kept + 3
+
+
+def test_pages_are_told_to_hover_less_the_more_of_them_there_are_and_then_to_stop(
+    url: str, app: Any, image: str
+) -> None:
+    wait_until(lambda: app.state.service.streams.pages() == 0)
+    alone = _ask(url, image, [_hover("a", 1), CLICK])[1].body["hover_ms"]
+    some = _ask(url, image, [*(_hover(f"b{n}", 1) for n in range(4)), CLICK])[4].body["hover_ms"]
+    many = _ask(url, image, [*(_hover(f"c{n}", 1) for n in range(60)), CLICK])[60].body["hover_ms"]
+    assert alone is not None and (some is None or alone < some)
+    assert many is None
+
+
+def test_clicks_go_before_hovers(url: str, image: str) -> None:
+    seen = _ask(url, image, [*(_hover(f"d{n}", 1) for n in range(30)), *([CLICK] * 4)])
+    assert [one.status for one in seen[30:]] == [200] * 4
+    hovers = seen[:30]
+    assert {one.status for one in hovers} <= {200, 503}
+    assert all(one.code == "busy" and one.retry_after for one in hovers if one.status == 503)
+    last_click = max(one.at for one in seen[30:])
+    assert sum(one.at < last_click for one in hovers) < 30, "all hovers went first"
