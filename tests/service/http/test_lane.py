@@ -136,7 +136,8 @@ def test_an_error_reaches_those_it_belongs_to_and_the_lane_goes_on() -> None:
         waiting = [lane.submit(Rank.CLICK, "ann", "some", work) for work in ("good", "bad", "good")]
         waiting += [lane.submit(Rank.CLICK, "ann", "all", n) for n in range(2)]
         waiting += [lane.submit(Rank.CLICK, "ann", "few", 0), lane.submit(Rank.CLICK, "ann", "some", "good")]
-        values = await asyncio.gather(*waiting, return_exceptions=True)
+        async with asyncio.timeout(PATIENCE):  # a lane whose thread died would never answer
+            values = await asyncio.gather(*waiting, return_exceptions=True)
         await asyncio.to_thread(lane.close)
         return [type(value) if isinstance(value, BaseException) else value.value for value in values]
 
