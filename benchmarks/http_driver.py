@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+IDLE = 3.0  # seconds after which a connection is not used again; uvicorn's own limit is 5
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 _COOKIE = re.compile(rb"set-cookie: ([^;\r]+)", re.IGNORECASE)
 
@@ -40,10 +41,17 @@ class Connection:
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._cookie = b""
+        self._cookie, self._used = b"", 0.0
 
     async def send(self, method: str, path: str, body: bytes = b"") -> Answer:
         """One request. Raises OSError or IncompleteReadError when the connection breaks."""
+        if self._streams is not None and time.perf_counter() - self._used > IDLE:
+            self.close()  # the server may be closing it just now
+        answer = await self._send(method, path, body)
+        self._used = time.perf_counter()
+        return answer
+
+    async def _send(self, method: str, path: str, body: bytes) -> Answer:
         started = time.perf_counter()
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
