@@ -49,8 +49,14 @@ class Wanted:
 
     def is_light(self, frame: Frame) -> bool:
         """Whether a result is a matter of some milliseconds, so that another thread for it would cost more."""
-        small = self.scale == "model" or frame.width * frame.height <= _LIGHT_PIXELS
-        return small and self.format in ("rle", "logits")
+        return self._is_small(frame) and self.format in ("rle", "logits")
+
+    def is_preview(self, frame: Frame) -> bool:
+        """Whether it may be asked for at every move of a mouse: small, and of the mask alone."""
+        return self._is_small(frame) and self.format != "cutout"
+
+    def _is_small(self, frame: Frame) -> bool:
+        return self.scale == "model" or frame.width * frame.height <= _LIGHT_PIXELS
 
 
 @dataclass(frozen=True, eq=False)

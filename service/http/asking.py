@@ -40,6 +40,11 @@ class _Result:
     fields: dict[str, Any]
     kept: KeptMask
 
+    @property
+    def weight(self) -> int:
+        """Bytes of the pictures in it."""
+        return sum(len(value) for value in self.fields.values() if isinstance(value, str))
+
 
 class Asking:
     """Asks a service's images."""
@@ -62,14 +67,18 @@ class Asking:
             raise ApiError(422, "bad_request", "stream and seq go together", field="seq")
         asked = questions(request, entry, service.store, service.settings.limits)
         wanted = Wanted.of(request)
+        if request.stream is not None and not wanted.is_preview(entry.frame):
+            field = "format" if wanted.format == "cutout" else "scale"
+            message = f"{field}: with stream, expected a mask, of a large image at scale model"
+            raise ApiError(422, "bad_request", message, field=field)
         turn = None
         if request.stream is not None and request.seq is not None:
             turn = service.streams.turn(caller, request.stream, request.seq)
-        service.store.images.pin(entry.key)
+        service.store.pin(entry)
         try:
             results = await self._results(entry, asked, wanted, turn, ticket, notes)
         finally:
-            service.store.images.unpin(entry.key)
+            service.store.unpin(entry)
             if turn is not None:
                 turn.done()
         return self._answer(entry, asked, results, wanted, hover=turn is not None)
@@ -94,10 +103,11 @@ class Asking:
         if wanted.is_light(entry.frame):
             return await self._decode(entry, asked, wanted, rank, None, notes)
         picture = await self._service.picture(entry, ticket) if wanted.format == "cutout" else None
-        masks = await self._decode(entry, asked, None, rank, None, notes)
-        return await self._service.heavy(
-            lambda: [_results_of(entry, own, wanted, picture) for own in masks]  # one after the other
-        )
+        results = []
+        for masks in await self._decode(entry, asked, None, rank, None, notes):  # one by one, so that others get a turn
+            results.append(await self._service.heavy(partial(_results_of, entry, masks, wanted, picture)))
+            ticket.add(sum(result.weight for result in results[-1]))
+        return results
 
     async def _decode(
         self,
@@ -151,7 +161,8 @@ class Asking:
     def _keep(self, entry: Entry, question: Question, result: _Result) -> str:
         store = self._service.store
         key = store.keys.mask(entry.key, question.text, result.fields["index"], entry.caller)
-        store.masks.put(key, result.kept, result.kept.size, entry.caller)
+        if store.holds(entry.root):  # not for one that was forgotten meanwhile
+            store.masks.put(key, result.kept, result.kept.size, entry.caller)
         return key
 
     async def warm_up(self) -> None:

@@ -47,7 +47,8 @@ def _object(item: ExportObject, number: int, size: tuple[int, int]) -> ObjectRes
         mask = rle.decode(item.rle, size=size)
     except PromptError as error:
         raise ApiError(422, "bad_prompt", f"{field}.{error}", field=f"{field}.rle") from None
-    return ObjectResult(mask, item.score, item.stability, number, item.label, item.prompt)
+    prompt = None if item.prompt is None else item.prompt.model_dump()
+    return ObjectResult(mask, item.score, item.stability, number, item.label, prompt)
 
 
 def _write(result: Result, name: str, request: ExportRequest) -> File:
@@ -56,10 +57,8 @@ def _write(result: Result, name: str, request: ExportRequest) -> File:
     options = wanted if FORMATS[name].takes else DEFAULTS
     try:
         data = write(result, f"x{extension}", name, options)
-    except (OutputError, PromptError, TypeError, ValueError) as error:
-        field = "objects" if isinstance(error, OutputError) else "objects.prompt"
-        reason = str(error) if isinstance(error, OutputError | PromptError) else "it cannot be written"
-        raise ApiError(422, "bad_request", f"{name}: {reason}", field=field) from None
+    except (OutputError, PromptError) as error:
+        raise ApiError(422, "bad_request", f"{name}: {error}", field="objects") from None
     file_name = f"{'objects' if name == 'json' else 'mask' if name == 'png' else name}{extension}"
     return File(file_name, _MEDIA_TYPES[extension], data)
 

@@ -7,12 +7,14 @@ import base64
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from .admission import Ticket
 from .errors import ApiError
 from .exports import export
 from .openapi import errors, takes, takes_image_and_prompts
 from .questions import parse
 from .receiving import caller_of, compact_answer, enter, notes_of, read, read_form, service_of
-from .schemas import ExportRequest, MasksAnswer, MasksRequest
+from .schemas import ExportRequest, MasksAnswer, MasksRequest, SegmentAnswer
+from .settings import Limits
 
 router = APIRouter(prefix="/v1", tags=["masks"])
 
@@ -53,14 +55,23 @@ async def export_image(request: Request, id: str) -> Response:
         entry = service.store.find(id, caller_of(request))
         wanted = await read(request, ExportRequest)
         picture = await service.picture(entry, ticket)
+        _take_room(ticket, len(wanted.objects) * entry.frame.width * entry.frame.height, service.settings.limits)
         file = await service.heavy(lambda: export(picture, wanted, service.provenance))
     headers = {"Content-Disposition": f'attachment; filename="{file.name}"'}
     return Response(file.data, media_type=file.media_type, headers=headers)
 
 
+def _take_room(ticket: Ticket, size: int, limits: Limits) -> None:
+    """For all masks of an export, which are in memory together."""
+    if size > limits.queue_bytes:
+        message = f"objects: as pixels they take {size} bytes, at most {limits.queue_bytes} in a request: send fewer"
+        raise ApiError(422, "too_many", message, field="objects")
+    ticket.add(size)
+
+
 @router.post(
     "/segment",
-    response_model=MasksAnswer,
+    response_model=SegmentAnswer,
     responses={
         200: {
             "content": {"image/png": {}},

@@ -23,7 +23,7 @@ from .service import Service
 M = TypeVar("M", bound=BaseModel)
 
 _MOST_FIELDS = 4
-_LONGEST_FIELD = 16 << 20  # bytes: 64 objects with their logits
+_LONGEST_JSON = 16 << 20  # bytes: 64 objects with their logits
 _SMALLEST_ZIPPED, _LARGEST_ZIPPED = 1024, 1 << 18  # bytes; more would hold up the event loop
 
 
@@ -62,8 +62,11 @@ def enter(request: Request) -> Ticket:
 
 
 async def read(request: Request, model: type[M]) -> M:
-    """The JSON body. Raises ApiError 400 or 422."""
-    return parse(model, await request.body())
+    """The JSON body. Raises ApiError 400, 413 or 422."""
+    body = await request.body()
+    if len(body) > _LONGEST_JSON:
+        raise ApiError(413, "body_too_large", f"expected at most {_LONGEST_JSON} bytes of JSON, got {len(body)}")
+    return parse(model, body)
 
 
 async def read_image(request: Request) -> bytes:
@@ -78,7 +81,7 @@ async def read_form(request: Request) -> Form:
     if not _is_form(request):
         raise ApiError(415, "bad_request", "expected multipart/form-data", field="Content-Type")
     parser = _InMemory(request.headers, request.stream(), max_files=1, max_fields=_MOST_FIELDS)
-    parser.max_part_size = _LONGEST_FIELD
+    parser.max_part_size = _LONGEST_JSON
     parser.spool_max_size = service_of(request).settings.limits.body + 1
     try:
         form = await parser.parse()

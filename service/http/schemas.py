@@ -31,8 +31,12 @@ class InlineLogits(_Wire):
 class ObjectPrompt(_Wire):
     """What is known about one object: points, at most one box, at most one earlier mask."""
 
-    points: list[PointXY] = Field(default=[], description="(x, y); a point belongs to the pixel it lies in")
-    labels: list[Literal[0, 1]] | None = Field(default=None, description="1 foreground, 0 background; all 1 if absent")
+    points: list[PointXY] = Field(
+        default=[], fail_fast=True, description="(x, y); a point belongs to the pixel it lies in"
+    )
+    labels: Annotated[list[Literal[0, 1]], Field(fail_fast=True)] | None = Field(
+        default=None, description="1 foreground, 0 background; all 1 if absent"
+    )
     box: BoxXYXY | None = Field(default=None, description="(x0, y0, x1, y1)")
     previous: Annotated[str, Field(max_length=80)] | InlineLogits | None = Field(
         default=None, description="a mask_id of an earlier answer about this image, or logits"
@@ -59,7 +63,7 @@ class MasksRequest(_Wire):
         },
     )
 
-    objects: Annotated[list[ObjectPrompt], Field(min_length=1)]
+    objects: Annotated[list[ObjectPrompt], Field(min_length=1, fail_fast=True)]
     multimask: Literal["auto"] | bool = Field(
         default="auto", description="auto: three candidates for one point alone, else one mask"
     )
@@ -122,6 +126,12 @@ class MasksAnswer(BaseModel):
     provenance: dict[str, Any] | None = Field(default=None, description="model and settings; at scale full")
 
 
+class SegmentAnswer(MasksAnswer):
+    """The same, and the image's id, under which more may be asked."""
+
+    id: str
+
+
 class ImageAnswer(BaseModel):
     """An image the server holds for this caller."""
 
@@ -144,6 +154,15 @@ class WindowRequest(_Wire):
     box: BoxXYXY
 
 
+class ExportPrompt(_Wire):
+    """What was asked to get an object, for the record."""
+
+    points: list[PointXY] = []
+    labels: list[Literal[0, 1]] | None = None
+    box: BoxXYXY | None = None
+    previous: bool | str = Field(default=False, description="whether there was an earlier mask; a mask_id will do")
+
+
 class ExportObject(_Wire):
     """A finished object."""
 
@@ -151,13 +170,13 @@ class ExportObject(_Wire):
     label: Annotated[str, Field(max_length=200)] | None = None
     score: Real | None = None
     stability: Real | None = None
-    prompt: dict[str, Any] | None = Field(default=None, description="points, labels, box, previous: as in results")
+    prompt: ExportPrompt | None = None
 
 
 class ExportRequest(_Wire):
     """Write finished objects to files: one format gives a file, several a zip."""
 
-    objects: Annotated[list[ExportObject], Field(min_length=1, max_length=1000)]
+    objects: Annotated[list[ExportObject], Field(min_length=1, max_length=1000, fail_fast=True)]
     formats: Annotated[list[str], Field(min_length=1, max_length=20)]
     pad: Annotated[int, Field(ge=0, le=10_000)] = 0
     feather: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] = 0.0

@@ -10,10 +10,11 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from ...models.errors import ImageError, PromptError
+from ...models.errors import ClickmaskError, ImageError, PromptError
 from ...models.frame import Frame
 from ..image_headers import sniff
 from ..images import Picture
@@ -118,7 +119,9 @@ class Service:
         if entry is not None:
             return entry, False
         new = key not in self._entries
-        return await self._entries.join(key, lambda: self._open(key, caller, data, ahead)), new
+        entry = await self._entries.join(key, lambda: self._open(key, caller, data, ahead))
+        self._existing(key, caller, ahead)  # who joined a prefetch needs it sooner
+        return entry, new
 
     async def open_window(self, caller: str, key: str, box: Sequence[float], ticket: Ticket) -> tuple[Entry, bool]:
         """A window of an image, and whether it is new. Raises ApiError as `open_image` does, 404 and 410."""
@@ -151,12 +154,24 @@ class Service:
             await asyncio.wait([entry.image])
         if entry.image.cancelled():
             raise self.store.keys.check(entry.key, entry.caller, "image_gone")
-        return entry.image.result()
+        try:
+            return entry.image.result()
+        except ClickmaskError as error:
+            raise from_clickmask(error) from error
 
     async def heavy(self, function: Callable[[], T]) -> T:
-        """Run what takes long, and holds no lane, in a thread."""
-        async with self._heavy:
-            return await asyncio.wrap_future(in_own_thread(function))
+        """Run what takes long, and holds no lane, in a thread.
+
+        Who leaves does not end the thread: its place is free when it is done, or impatience would start them by scores.
+        """
+        await self._heavy.acquire()
+        work = in_own_thread(function)
+        work.add_done_callback(partial(self._done_heavy, asyncio.get_running_loop()))
+        return await asyncio.wrap_future(work)
+
+    def _done_heavy(self, loop: asyncio.AbstractEventLoop, work: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and nobody waits
+            loop.call_soon_threadsafe(self._heavy.release)
 
     async def ask(self, caller: str, key: str, request: Any, ticket: Ticket, notes: dict[str, Any]) -> dict[str, Any]:
         """The answer to a `MasksRequest` about an image, as plain values (see `asking.py`)."""
@@ -213,14 +228,15 @@ class Service:
         """Queue the encoding; entry and ticket are looked after until it is done, whoever waits."""
         work = self.lanes[entry.lane].submit(rank, entry.caller, ENCODE, Encode(picture, entry.frame))
         self._encoding[entry.key] = work
-        self.store.images.pin(entry.key)
+        self.store.pin(entry)
         entry.image.add_done_callback(lambda image: work.cancel() if image.cancelled() else None)
         work.add_done_callback(partial(self._encoded, entry, ticket))
 
     def _encoded(self, entry: Entry, ticket: Ticket, work: asyncio.Future[Done]) -> None:
         ticket.give_back()
-        self._encoding.pop(entry.key, None)
-        self.store.images.unpin(entry.key)
+        if self._encoding.get(entry.key) is work:  # not that of one who came after it was dropped
+            del self._encoding[entry.key]
+        self.store.unpin(entry)
         error = None if work.cancelled() else work.exception()
         if entry.image.done():  # it was dropped meanwhile
             return
@@ -236,7 +252,8 @@ class Service:
     async def _decode_again(self, root: Entry) -> Picture:
         assert root.data is not None, "an image has its file"
         picture = await self.decoders.decode(root.data)
-        self.store.pixels.put(root.key, picture, picture.pixels.nbytes, root.caller)
+        if self.store.holds(root):
+            self.store.pixels.put(root.key, picture, picture.pixels.nbytes, root.caller)
         return picture
 
     def _wait(self, rank: Rank) -> float:

@@ -87,6 +87,12 @@ class Shelf(Generic[V]):
             self._things.move_to_end(key)
             return thing.value
 
+    def look(self, key: Hashable) -> V | None:
+        """What is under a key, whoever's it is; looking is not using."""
+        with self._lock:
+            thing = self._things.get(key)
+            return None if thing is None else thing.value
+
     def pin(self, key: Hashable) -> None:
         """Keep a thing from being pushed out until `unpin`; also one that takes its key's place meanwhile."""
         with self._lock:

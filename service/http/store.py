@@ -113,6 +113,20 @@ class Store:
         finally:
             self.images.unpin(root.key)
 
+    def holds(self, entry: Entry) -> bool:
+        """Whether it is on the shelf still."""
+        return self.images.look(entry.key) is entry
+
+    def pin(self, entry: Entry) -> None:
+        """Keep it, and the image it is a part of, until `unpin`."""
+        self.images.pin(entry.key)
+        self.images.pin(entry.root.key)
+
+    def unpin(self, entry: Entry) -> None:
+        """Undo one `pin`."""
+        self.images.unpin(entry.key)
+        self.images.unpin(entry.root.key)
+
     def forget(self, entry: Entry) -> None:
         """Drop an image and all that hangs on it."""
         if self.images.take(entry.key) is None:
