@@ -162,5 +162,6 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 def test_a_request_that_announces_too_much_or_nonsense_is_refused(
     service: Running, headers: dict[str, Any], status: int
 ) -> None:
-    answer = talk(service.url, [head("POST", "/v1/images", connection="close", **headers), b"x" * 9])
+    body = [] if "expect" in headers else [b"x" * 9]
+    answer = talk(service.url, [head("POST", "/v1/images", connection="close", **headers), *body])
     assert answer.split(b" ")[1] == str(status).encode(), answer[:200]
