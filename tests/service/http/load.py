@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -120,7 +120,7 @@ async def send(
         return Seen(0, type(error).__name__, time.perf_counter() - began)
     now = time.perf_counter()
     body = answer.json() if "json" in answer.headers.get("content-type", "") else None
-    code = body["error"]["code"] if body and answer.status_code >= 400 else None
+    code = body["error"]["code"] if body and "error" in body else None
     told = answer.headers
     return Seen(answer.status_code, code, now - began, now, told.get("x-request-id"), told.get("retry-after"), body)
 
@@ -141,22 +141,36 @@ def client_of(url: str, *, user: str | None = None, connections: int = 1000) -> 
     """A client that waits long, and says who it is."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     headers = {"X-User": user} if user else None
-    return httpx.AsyncClient(base_url=url, timeout=PATIENCE, limits=limits, headers=headers, trust_env=False)
+    return httpx.AsyncClient(  # without certificates, which take long to load
+        base_url=url, timeout=PATIENCE, limits=limits, headers=headers, trust_env=False, verify=False
+    )
+
+
+@asynccontextmanager
+async def _until(limit: float | None) -> AsyncIterator[None]:
+    """Leave the block at that time of the loop."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout_at(limit):
+            yield
 
 
 Step = Callable[[httpx.AsyncClient], Awaitable[Seen]]
 
 
-async def closed_loop(url: str, seconds: float, steps: Iterable[tuple[str | None, Step]]) -> list[list[Seen]]:
+async def closed_loop(
+    url: str, seconds: float, steps: Iterable[tuple[str | None, Step]], *, leave: bool = False
+) -> list[list[Seen]]:
     """For each step a client of its own (of that user) repeats it for so long, a moment after every refusal.
 
-    What each client saw, in the order of the steps.
+    leave: at the end clients do not wait for their last answer. What each client saw, in the order of the steps.
     """
     end = time.perf_counter() + seconds
+    loop = asyncio.get_running_loop()
+    limit = loop.time() + seconds if leave else None
 
     async def repeat(user: str | None, step: Step) -> list[Seen]:
         seen: list[Seen] = []
-        async with client_of(url, user=user, connections=1) as client:
+        async with client_of(url, user=user, connections=1) as client, _until(limit):
             while time.perf_counter() < end and len(seen) < 10_000:
                 seen.append(await step(client))
                 if seen[-1].status not in (200, 201):

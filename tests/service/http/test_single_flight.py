@@ -1,4 +1,4 @@
-"""Equal uploads at one time are one piece of work, whatever becomes of some of them; and what the store is bounded by."""
+"""Equal uploads at one time are one piece of work, whatever becomes of some of them; the store keeps to its budget."""
 
 from __future__ import annotations
 
