@@ -49,6 +49,7 @@ def create_app(segmenters: Sequence[Segmenter], settings: ServeSettings) -> Fast
         summary="Cut any object out of any photo with a click.",
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,  # what generated clients call their functions
         servers=[{"url": settings.root_path}] if settings.root_path else None,
         lifespan=_lifespan,
     )

@@ -7,12 +7,11 @@ from collections.abc import AsyncGenerator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from pydantic_core import to_json
 from starlette.responses import Response, StreamingResponse
 
 from .errors import ApiError
 from .openapi import errors, takes, takes_image
-from .receiving import caller_of, enter, json_answer, notes_of, read, read_image, service_of
+from .receiving import as_json, caller_of, enter, json_answer, notes_of, read, read_image, service_of
 from .schemas import ImageAnswer, WindowRequest
 from .service import Service
 from .store import Entry
@@ -29,7 +28,7 @@ Prefetch = Annotated[bool, Query(description="not looked at yet: let others go f
     "",
     status_code=201,
     response_model=ImageAnswer,
-    responses={200: {"model": ImageAnswer, "description": "It was here already."}, **errors(415, 422)},
+    responses={200: {"model": ImageAnswer, "description": "It was here already."}, **errors(422)},
     openapi_extra=takes_image(),
 )
 async def open_image(request: Request, model: Model = None, prefetch: Prefetch = False) -> Response:
@@ -95,29 +94,29 @@ def _answer(request: Request, entry: Entry, new: bool) -> Response:
 
 
 def _describe(service: Service, entry: Entry) -> ImageAnswer:
+    place = {} if entry.parent is None else {"parent": entry.parent.key, "box": entry.frame.window}
     return ImageAnswer(
         id=entry.key,
         width=entry.frame.width,
         height=entry.frame.height,
         model=service.provenance["model"],
         state="ready" if entry.image.done() else "encoding",
-        parent=None if entry.parent is None else entry.parent.key,
-        box=None if entry.parent is None else entry.frame.window,
         provenance=service.provenance,
         hover_ms=service.hover_ms(entry),
+        **place,
     )
 
 
 async def _events(service: Service, entry: Entry) -> AsyncGenerator[bytes]:
-    yield _event("state", to_json(_describe(service, entry), exclude_none=True))
+    yield _event("state", as_json(_describe(service, entry)))
     if entry.image.done():
         return
     while not (await asyncio.wait([entry.image], timeout=HEARTBEAT))[0]:
         yield b": still encoding\n\n"
     if entry.image.cancelled() or entry.image.exception() is not None:
-        yield _event("gone", to_json({"id": entry.key}))
+        yield _event("gone", as_json({"id": entry.key}))
     else:
-        yield _event("state", to_json(_describe(service, entry), exclude_none=True))
+        yield _event("state", as_json(_describe(service, entry)))
 
 
 def _event(name: str, data: bytes) -> bytes:

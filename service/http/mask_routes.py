@@ -77,7 +77,7 @@ def _take_room(ticket: Ticket, size: int, limits: Limits) -> None:
             "content": {"image/png": {}},
             "description": "With `Accept: image/png` the best mask, or cut-out, itself.",
         },
-        **errors(415, 422),
+        **errors(404, 409, 410, 422),
     },
     openapi_extra=takes_image_and_prompts(),
 )

@@ -21,9 +21,10 @@ _ERRORS = {
     409: "A newer hover of this stream took its place.",
     410: "The image, or the mask, is held no longer: send it again.",
     413: "The body is too large.",
-    415: "Not a kind of image the server reads.",
+    415: "Not a kind of image, or of body, that the server reads.",
     422: "The image or the prompt makes no sense; `field` says where.",
     429: "This caller sends too much; come again after `Retry-After` seconds.",
+    431: "The headers are too large.",
     503: "The server has too much to do, or stops; come again after `Retry-After` seconds.",
     504: "The deadline has passed.",
 }
@@ -31,7 +32,7 @@ _ERRORS = {
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that may answer so, besides what every route may."""
-    always = (400, 401, 403, 408, 413, 429, 503, 504)
+    always = (400, 401, 403, 408, 413, 415, 429, 431, 503, 504)
     return {status: {"model": ErrorAnswer, "description": _ERRORS[status]} for status in sorted({*statuses, *always})}
 
 
@@ -60,7 +61,9 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
         document = FastAPI.openapi(app)
         bodies = (MasksRequest, WindowRequest, ExportRequest, SessionRequest)
         _, definitions = models_json_schema([(body, "validation") for body in bodies], ref_template=_REF)
-        document["components"]["schemas"] |= definitions["$defs"]
+        components = document["components"]["schemas"]
+        components |= definitions["$defs"]
+        _leave_out_what_never_comes(document["paths"], components)
         document["components"]["securitySchemes"] = {
             "bearer": {"type": "http", "scheme": "bearer"},
             "session": {"type": "apiKey", "in": "cookie", "name": "clickmask_session"},
@@ -68,6 +71,16 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
         document["security"] = [{}, {"bearer": []}, {"session": []}]
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _leave_out_what_never_comes(paths: dict[str, Any], components: dict[str, Any]) -> None:
+    """FastAPI's own shape of a 422: every error here has ours."""
+    for name in ("HTTPValidationError", "ValidationError"):
+        components.pop(name, None)
+    for operations in paths.values():
+        for operation in operations.values():
+            if operation["responses"].get("422", {}).get("description") == "Validation Error":
+                del operation["responses"]["422"]
 
 
 def _form(fields: list[str]) -> dict[str, Any]:

@@ -107,8 +107,13 @@ def _is_form(request: Request) -> bool:
 
 
 def json_answer(value: Any, status: int = 200) -> Response:
-    """A JSON answer from plain values or a schema; what is None in a schema is left out."""
-    return Response(to_json(value, exclude_none=isinstance(value, BaseModel)), status, media_type="application/json")
+    """A JSON answer from plain values or a schema; of a schema what was not set is left out."""
+    return Response(as_json(value), status, media_type="application/json")
+
+
+def as_json(value: Any) -> bytes:
+    """The same, but for the answer around it."""
+    return value.model_dump_json(exclude_unset=True).encode() if isinstance(value, BaseModel) else to_json(value)
 
 
 def compact_answer(request: Request, value: Any) -> Response:

@@ -16,6 +16,7 @@ PointXY = tuple[Real, Real]
 BoxXYXY = tuple[Real, Real, Real, Real]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Format = Literal["rle", "polygons", "png", "logits", "cutout"]
+FileFormat = Literal["png", "cutout", "overlay", "json"]  # those of `formats.FORMATS`
 
 
 class _Wire(BaseModel):
@@ -176,8 +177,20 @@ class ExportObject(_Wire):
 class ExportRequest(_Wire):
     """Write finished objects to files: one format gives a file, several a zip."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "objects": [{"rle": {"size": [1024, 682], "counts": [307500, 300, 390568]}, "label": "dog"}],
+                    "formats": ["png", "json"],
+                }
+            ]
+        },
+    )
+
     objects: Annotated[list[ExportObject], Field(min_length=1, max_length=1000, fail_fast=True)]
-    formats: Annotated[list[str], Field(min_length=1, max_length=20)]
+    formats: Annotated[list[FileFormat], Field(min_length=1, max_length=20)]
     pad: Annotated[int, Field(ge=0, le=10_000)] = 0
     feather: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] = 0.0
 

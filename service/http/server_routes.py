@@ -20,17 +20,14 @@ router = APIRouter()
 async def models(request: Request) -> Response:
     """The models there are, and which one this server has, with its settings."""
     served = service_of(request).provenance
+    titles = {name: variant.title for name, variant in VARIANTS.items()}
+    titles.setdefault(served["model"], "a checkpoint")
     known = [
-        ModelAnswer(
-            name=name,
-            title=variant.title,
-            served=name == served["model"],
-            provenance=served if name == served["model"] else None,
-        )
-        for name, variant in VARIANTS.items()
+        ModelAnswer(name=name, title=title, served=True, provenance=served)
+        if name == served["model"]
+        else ModelAnswer(name=name, title=title, served=False)
+        for name, title in titles.items()
     ]
-    if served["model"] not in VARIANTS:
-        known.append(ModelAnswer(name=served["model"], title="a checkpoint", served=True, provenance=served))
     return json_answer(ModelsAnswer(models=known))
 
 
@@ -60,7 +57,9 @@ async def sign_out(request: Request) -> Response:
 
 
 @router.head("/livez", include_in_schema=False)
-@router.get("/livez", tags=["server"], response_class=Response)
+@router.get(
+    "/livez", tags=["server"], response_class=Response, responses={503: {"description": "It must be replaced."}}
+)
 async def live(request: Request) -> Response:
     """Whether the process works at all: 200, or 503 when it must be replaced. Load does not matter."""
     health: Health = request.app.state.health
@@ -68,7 +67,7 @@ async def live(request: Request) -> Response:
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", tags=["server"], response_class=Response)
+@router.get("/readyz", tags=["server"], response_class=Response, responses={503: {"description": "Not now."}})
 async def ready(request: Request) -> Response:
     """Whether new requests are welcome: 200, or 503 before the model has warmed up and from a wish to stop on."""
     health: Health = request.app.state.health
@@ -76,7 +75,7 @@ async def ready(request: Request) -> Response:
     return json_answer({"ready": is_ready}, 200 if is_ready else 503)
 
 
-@router.get("/metrics", tags=["server"], response_class=Response)
+@router.get("/metrics", tags=["server"], response_class=Response, responses=errors())
 async def metrics(request: Request) -> Response:
     """Figures for Prometheus."""
     body, content_type = request.app.state.metrics.render()
