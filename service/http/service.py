@@ -136,8 +136,11 @@ class Service:
             return entry, False
         frame = Frame(image.frame.width, image.frame.height, window)
         picture = await self.picture(image, ticket)
-        opening = partial(self._open_window, own, image, frame, picture)
-        return await self._entries.join(own, opening), True
+        entry = self._existing(own, caller, False)  # somebody else's may have come meanwhile
+        if entry is not None:
+            return entry, False
+        new = own not in self._entries
+        return await self._entries.join(own, partial(self._open_window, own, image, frame, picture)), new
 
     async def picture(self, entry: Entry, ticket: Ticket) -> Picture:
         """The decoded pixels of an entry's image, from the shelf or decoded again; the ticket is charged with them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ import pytest
 from app_under_test import Running, as_png, error_of, marked, running, upload
 from mutations import seeds
 from PIL import Image
+from serving import wait_until
 
 from clickmask import Segmenter
 
@@ -239,6 +241,31 @@ def test_a_window_is_a_part_of_its_image_and_goes_with_it(client: httpx.Client, 
     assert client.get(f"/v1/images/{key}").status_code == client.get(f"/v1/images/{window['id']}").status_code == 200
     assert client.delete(f"/v1/images/{key}").status_code == 204
     error_of(client.get(f"/v1/images/{window['id']}"), 410, "image_gone")
+
+
+def test_equal_windows_asked_for_at_once_are_one(service: Running, client: httpx.Client, strip: np.ndarray) -> None:
+    path = f"/v1/images/{upload(client, as_png(strip))}/windows"
+    service.app.state.service.store.pixels.clear()  # they have to be decoded again, for all of them
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: client.post(path, json={"box": [0, 0, 300, 64]}), range(8)))
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert sorted(answer.status_code for answer in answers) == [200] * 7 + [201]
+
+
+def test_a_window_does_not_outlive_an_image_forgotten_meanwhile(
+    service: Running, client: httpx.Client, strip: np.ndarray
+) -> None:
+    key, gate = upload(client, as_png(strip)), service.app.state.service.gate
+    service.app.state.service.store.pixels.clear()
+    large = as_png(np.random.default_rng(1).integers(0, 256, (4000, 4000, 3), dtype=np.uint8))
+    with ThreadPoolExecutor(2) as pool:
+        busy = pool.submit(client.post, "/v1/images", content=large)  # the only decoder has something to do
+        wait_until(lambda: gate.inside == 1)
+        window = pool.submit(client.post, f"/v1/images/{key}/windows", json={"box": [0, 0, 9, 9]})
+        wait_until(lambda: gate.inside == 2)
+        assert client.delete(f"/v1/images/{key}").status_code == 204
+        error_of(window.result(), 410, "image_gone")
+        assert busy.result().status_code == 201
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def _try(client: httpx.Client, cases: Any, photo: bytes) -> Counter[int]:
         case.validate_response(answer, checks=CHECKS)
 
     many = settings(
-        max_examples=170,
+        max_examples=145,
         deadline=None,
         database=None,
         derandomize=True,
