@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.types import Message, Receive, Scope, Send
@@ -28,10 +29,21 @@ class Exchange:
         scope, receive, send: of ASGI, as the server gives them.
         id: goes out as `X-Request-Id`.
         largest_body: bytes; no more than that is read of a request, and little more dropped.
+        is_stopping: whether the connection should end with this answer: a client that goes on using it might send its
+            next request into the closing of idle connections, and would get no answer.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, id: str, largest_body: int) -> None:
-        self._receive, self._send = receive, send
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        id: str,
+        largest_body: int,
+        is_stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._receive, self._send, self._is_stopping = receive, send, is_stopping
         self._id, self._largest = id.encode(), largest_body
         headers = dict(scope["headers"])
         self._length = body_length(headers)
@@ -66,12 +78,14 @@ class Exchange:
     async def _begin(self, message: Message) -> None:
         self.status = message["status"]
         headers = [*message.get("headers", ()), (b"x-request-id", self._id)]
-        if self._unread and self._must_close() and not any(name.lower() == b"connection" for name, _ in headers):
+        if self._must_close() and not any(name.lower() == b"connection" for name, _ in headers):
             headers.append((b"connection", b"close"))
         await self._send({**message, "headers": headers})
 
     def _must_close(self) -> bool:
-        """Whether so much may be left unread that the connection cannot serve another request."""
+        """Whether the connection will not, or (with so much unread) cannot, serve another request."""
+        if self._is_stopping() or not self._unread:
+            return self._is_stopping()
         return self._waits_to_be_asked or self.status in _ENOUGH or self._length is None or self._length > _SMALL
 
     async def _go_on(self, message: Message) -> None:

@@ -50,7 +50,14 @@ class RequestMiddleware:
         began = time.perf_counter()
         context = Context(id=secrets.token_urlsafe(12))
         put_context(scope, context)
-        exchange = Exchange(scope, receive, send, id=context.id, largest_body=self._largest_body)
+        exchange = Exchange(
+            scope,
+            receive,
+            send,
+            id=context.id,
+            largest_body=self._largest_body,
+            is_stopping=lambda: self._health.draining,
+        )
         try:
             await self._answer(scope, context, exchange)
         finally:

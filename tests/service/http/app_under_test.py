@@ -63,6 +63,16 @@ def upload(client: httpx.Client, data: bytes) -> str:
     return answer.json()["id"]
 
 
+def hover(client: httpx.Client, path: str, stream: str, seq: int, **wishes: Any) -> tuple[int, dict[str, Any]]:
+    """A preview's answer, and its number; asked for again, as a page does, where a busy machine made it too late."""
+    for number in range(seq, seq + 50):
+        answer = client.post(path, json={"stream": stream, "seq": number, **wishes})
+        if answer.status_code != 503:
+            break
+    assert answer.status_code == 200, answer.text
+    return number, answer.json()
+
+
 def error_of(answer: httpx.Response, status: int, code: str | None = None) -> dict[str, Any]:
     """The error that an answer is, in the one shape that all have."""
     assert answer.status_code == status, answer.text

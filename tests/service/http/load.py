@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -178,6 +179,11 @@ async def closed_loop(
         return seen
 
     return list(await asyncio.gather(*(repeat(user, step) for user, step in steps)))
+
+
+def note(what: str, value: object) -> None:
+    """Tell a figure to whoever runs pytest with `--log-cli-level=warning`."""
+    logging.getLogger("figures").warning("%s: %s", what, value)
 
 
 class Served:

@@ -13,7 +13,7 @@ import cv2
 import httpx
 import numpy as np
 import pytest
-from app_under_test import Running, as_png, error_of, pixels_of, running, upload
+from app_under_test import Running, as_png, error_of, hover, pixels_of, running, upload
 
 from clickmask import Mask, OpenImage, Segmenter
 from clickmask.service import polygons, rle
@@ -211,15 +211,16 @@ def test_a_previous_mask_must_be_there_and_of_this_image(
 
 
 def test_of_a_pages_hovers_the_latest_wins_and_nothing_is_kept(client: httpx.Client, path: str) -> None:
-    hover = _best(client, path, PROMPTS["a point"], stream="page", seq=7, scale="model", limit=1)
-    assert "mask_id" not in hover
-    late = {"objects": [PROMPTS["a point"]], "stream": "page", "seq": 7}
+    objects = [PROMPTS["a point"]]
+    number, preview = hover(client, path, "page", 7, objects=objects, scale="model", limit=1)
+    assert "mask_id" not in preview["objects"][0][0]
+    late = {"objects": objects, "stream": "page", "seq": number}
     error_of(client.post(path, json=late), 409, "superseded")
-    assert client.post(path, json={**late, "stream": "another page"}).status_code == 200
+    hover(client, path, "another page", number, objects=objects)
     for alone in ({"stream": "page"}, {"seq": 9}):
         error_of(client.post(path, json={"objects": [PROMPTS["a point"]], **alone}), 422, "bad_request")
-    polygons = _best(client, path, PROMPTS["a point"], stream="page", seq=8, scale="model", format="polygons")
-    assert polygons["polygons"] and "mask_id" not in polygons
+    _, preview = hover(client, path, "page", number + 1, objects=objects, scale="model", format="polygons")
+    assert preview["objects"][0][0]["polygons"] and "mask_id" not in preview["objects"][0][0]
 
 
 def test_hovers_cannot_ask_for_what_takes_long(client: httpx.Client, path: str) -> None:
@@ -227,8 +228,8 @@ def test_hovers_cannot_ask_for_what_takes_long(client: httpx.Client, path: str) 
     assert error_of(client.post(path, json={**body, "format": "cutout"}), 422)["field"] == "format"
     large = upload(client, as_png(np.zeros((1500, 1500, 3), np.uint8)))
     for kind in ("rle", "polygons", "png"):
-        hover = {**body, "objects": [{"points": [[1, 1]]}], "format": kind}
-        assert error_of(client.post(f"/v1/images/{large}/masks", json=hover), 422)["field"] == "scale"
+        wish = {**body, "objects": [{"points": [[1, 1]]}], "format": kind}
+        assert error_of(client.post(f"/v1/images/{large}/masks", json=wish), 422)["field"] == "scale"
     client.delete(f"/v1/images/{large}")
 
 

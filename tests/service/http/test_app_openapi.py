@@ -92,6 +92,9 @@ def _try(client: httpx.Client, cases: Any, photo: bytes) -> Counter[int]:
         if wish is not None and isinstance(case.body, dict) and isinstance(wish.body, dict):
             case.body |= {"file": photo, "prompts": json.dumps(wish.body)}
         answer = case.call()
+        if answer.status_code == 503:  # a hover that a busy machine answers too late
+            assert isinstance(case.body, dict) and '"busy"' in answer.text
+            return
         counts[answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS)
 

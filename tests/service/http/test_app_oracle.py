@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from app_under_test import running, upload
+from app_under_test import hover, running, upload
 
 from clickmask import Mask, OpenImage, Segmenter
 from clickmask.service import rle
@@ -89,5 +89,7 @@ def test_a_chain_of_clicks_is_as_good_as_that_of_the_segmenter(
 
 
 def test_a_preview_is_the_mask_at_its_scale(client: httpx.Client, path: str, near: OpenImage) -> None:
-    found = _ask(client, path, {"points": [DOGS[0]]}, scale="model", limit=1, stream="page", seq=1)[0][0]
-    assert found["rle"] == rle.encode(near.click(*DOGS[0]).pixels)  # the photo is no larger than the model's side
+    _, answer = hover(client, path, "page", 1, objects=[{"points": [DOGS[0]]}], scale="model", limit=1)
+    assert answer["objects"][0][0]["rle"] == rle.encode(
+        near.click(*DOGS[0]).pixels
+    )  # the photo is no larger than the model's side

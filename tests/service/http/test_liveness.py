@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from load import HeldSegmenter, Seen, app_of, client_of, send, upload
+from load import HeldSegmenter, Seen, app_of, client_of, note, send, upload
 from serving import serve
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -45,13 +44,11 @@ async def _slowest_while_uploading(url: str, images: int) -> tuple[float, list[S
         return slowest, await sent
 
 
-def test_liveness_is_answered_while_images_of_fifty_megapixels_are_decoded(
-    cache_folder: Path, tmp_path: Path, record_property: Any
-) -> None:
+def test_liveness_is_answered_while_images_of_fifty_megapixels_are_decoded(cache_folder: Path, tmp_path: Path) -> None:
     app = app_of(HeldSegmenter(cache_folder), tmp_path, limits=Limits(queue_bytes=2 << 30), images=1 << 30, decoders=2)
     with serve(app) as url:
         slowest, seen = asyncio.run(_slowest_while_uploading(url, IMAGES))
-    record_property("slowest liveness, seconds", slowest)
+    note("slowest liveness, seconds", slowest)
     assert {one.status for one in seen} == {201} and seen[0].body["width"] == 50_000
     assert slowest < 3 * PROMISED
 
