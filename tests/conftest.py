@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ class _RootIsPlain:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_RootIsPlain())
+    # A shell that starts the tests in the background has them ignore Ctrl-C, and the programs under test would too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("CLICKMASK_")]:
         del os.environ[name]
 
