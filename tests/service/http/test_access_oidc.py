@@ -8,7 +8,7 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -76,55 +76,56 @@ def app(key_file: Path) -> Any:
 @pytest.mark.parametrize(
     "good",
     [
-        token(),
-        token(algorithm="PS256"),
-        token(EC_KEY, "ec", "ES256"),
-        token(ED_KEY, "ed", "EdDSA"),
-        token(aud=["other", AUDIENCE]),
-        token(exp=int(time.time()) - 30),  # clocks may differ by a minute
-        token(iat=int(time.time()) + 30, nbf=int(time.time()) + 30),
+        lambda: token(),
+        lambda: token(algorithm="PS256"),
+        lambda: token(EC_KEY, "ec", "ES256"),
+        lambda: token(ED_KEY, "ed", "EdDSA"),
+        lambda: token(aud=["other", AUDIENCE]),
+        lambda: token(exp=int(time.time()) - 30),  # clocks may differ by a minute
+        lambda: token(iat=int(time.time()) + 30, nbf=int(time.time()) + 30),
     ],
 )
-def test_a_token_of_the_company_tells_the_caller(app: Any, good: str) -> None:
-    assert ask(app, headers=bearer(good)).json()["caller"] == "oidc:ann"
+def test_a_token_of_the_company_tells_the_caller(app: Any, good: Callable[[], str]) -> None:
+    assert ask(app, headers=bearer(good())).json()["caller"] == "oidc:ann"
 
 
 PUBLIC_PEM = RSA_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-BAD = {
-    "signed by a stranger": token(STRANGER),
-    "signed with a key for encryption": token(STRANGER, "enc"),
-    "a key nobody knows": token(STRANGER, "stranger"),
-    "no key named": token(kid=None),
-    "another key's name": token(kid="ec"),
-    "another issuer": token(iss="https://evil.example.com"),
-    "an issuer that begins alike": token(iss=ISSUER + "/x"),
-    "no issuer": token(iss=None),
-    "another audience": token(aud="another-service"),
-    "no audience": token(aud=None),
-    "expired": token(exp=int(time.time()) - 90),
-    "never ends": token(exp=None),
-    "not valid yet": token(nbf=int(time.time()) + 90),
-    "made in the future": token(iat=int(time.time()) + 90),
-    "nobody": token(sub=None),
-    "an empty name": token(sub=""),
-    "a long name": token(sub="a" * 257),
-    "a name with a line break": token(sub="ann\nbob"),
-    "alg none": by_hand({"alg": "none", "typ": "JWT", "kid": "rsa"}, None),
-    "alg None": by_hand({"alg": "NoNe", "kid": "rsa"}, None),
-    "no alg": by_hand({"kid": "rsa"}, None),
-    "HS256 with the public key": by_hand({"alg": "HS256", "kid": "rsa"}, PUBLIC_PEM),
-    "RS256 in name, HMAC in truth": by_hand({"alg": "RS256", "kid": "rsa"}, PUBLIC_PEM),
-    "cut off": token()[:-8],
-    "no token": "not.a.token",
-    "nonsense": "....",
+BAD: dict[str, Callable[[], str]] = {  # made when needed: they tell the time
+    "signed by a stranger": lambda: token(STRANGER),
+    "signed with a key for encryption": lambda: token(STRANGER, "enc"),
+    "a key nobody knows": lambda: token(STRANGER, "stranger"),
+    "no key named": lambda: token(kid=None),
+    "another key's name": lambda: token(kid="ec"),
+    "another issuer": lambda: token(iss="https://evil.example.com"),
+    "an issuer that begins alike": lambda: token(iss=ISSUER + "/x"),
+    "no issuer": lambda: token(iss=None),
+    "another audience": lambda: token(aud="another-service"),
+    "no audience": lambda: token(aud=None),
+    "expired": lambda: token(exp=int(time.time()) - 90),
+    "never ends": lambda: token(exp=None),
+    "not valid yet": lambda: token(nbf=int(time.time()) + 90),
+    "made in the future": lambda: token(iat=int(time.time()) + 90),
+    "nobody": lambda: token(sub=None),
+    "an empty name": lambda: token(sub=""),
+    "a long name": lambda: token(sub="a" * 257),
+    "a name with a line break": lambda: token(sub="ann\nbob"),
+    "alg none": lambda: by_hand({"alg": "none", "typ": "JWT", "kid": "rsa"}, None),
+    "alg None": lambda: by_hand({"alg": "NoNe", "kid": "rsa"}, None),
+    "no alg": lambda: by_hand({"kid": "rsa"}, None),
+    "HS256 with the public key": lambda: by_hand({"alg": "HS256", "kid": "rsa"}, PUBLIC_PEM),
+    "RS256 in name, HMAC in truth": lambda: by_hand({"alg": "RS256", "kid": "rsa"}, PUBLIC_PEM),
+    "cut off": lambda: token()[:-8],
+    "no token": lambda: "not.a.token",
+    "nonsense": lambda: "....",
 }
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_any_other_token_is_refused(app: Any, name: str) -> None:
+    bad = BAD[name]()
     for answer in (
-        ask(app, headers=bearer(BAD[name])),
-        ask(app, "/v1/session", method="POST", json={"token": BAD[name]}),
+        ask(app, headers=bearer(bad)),
+        ask(app, "/v1/session", method="POST", json={"token": bad}),
     ):
         assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated")
         assert "set-cookie" not in answer.headers

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 import pytest
 from app_under_test import Running, as_png, error_of, marked, running, upload
 from mutations import seeds
@@ -259,15 +260,20 @@ def test_a_window_does_not_outlive_an_image_forgotten_meanwhile(
 ) -> None:
     key, gate = upload(client, as_png(strip)), service.app.state.service.gate
     service.app.state.service.store.pixels.clear()
-    large = as_png(np.random.default_rng(1).integers(0, 256, (4000, 4000, 3), dtype=np.uint8))
-    with ThreadPoolExecutor(2) as pool:
-        busy = pool.submit(client.post, "/v1/images", content=large)  # the only decoder has something to do
-        wait_until(lambda: gate.inside == 1)
-        window = pool.submit(client.post, f"/v1/images/{key}/windows", json={"box": [0, 0, 9, 9]})
-        wait_until(lambda: gate.inside == 2)
-        assert client.delete(f"/v1/images/{key}").status_code == 204
-        error_of(window.result(), 410, "image_gone")
-        assert busy.result().status_code == 201
+    decoders = psutil.Process().children()
+    for decoder in decoders:
+        decoder.suspend()  # the window waits for the image's pixels
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            window = pool.submit(client.post, f"/v1/images/{key}/windows", json={"box": [0, 0, 9, 9]})
+            wait_until(lambda: gate.inside == 1)
+            assert client.delete(f"/v1/images/{key}").status_code == 204
+            for decoder in decoders:
+                decoder.resume()
+            error_of(window.result(), 410, "image_gone")
+    finally:
+        for decoder in decoders:
+            decoder.resume()
 
 
 @pytest.mark.parametrize(
