@@ -89,6 +89,7 @@ class _Watched:
     def send(self, requests: int) -> None:
         """Send so many, from four clients."""
         asyncio.run(self._send(requests))
+        wait_until(lambda: not self._process.net_connections("tcp")[1:])  # until the server has closed them, too
 
     def held(self) -> tuple[int, int]:
         """Open files, and threads."""
