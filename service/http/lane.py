@@ -63,9 +63,18 @@ class _Piece:
 
 @dataclass(eq=False)
 class _Queue:
-    """The pieces of one rank: a line for each caller."""
+    """The pieces of one rank: a line for each caller, and what each has had of the lane.
+
+    Each rank counts by itself. One clock for all would run ahead with a caller that another rank gives more than a fair
+    share (its uploads are overdue, say), and everybody who clicks would lose what is still owed to him.
+
+    used: caller -> its virtual finish: lane seconds used, as others count them. clock: virtual start of what was served
+    last.
+    """
 
     lines: dict[str, deque[_Piece]] = field(default_factory=dict)
+    used: dict[str, float] = field(default_factory=dict)
+    clock: float = 0.0
 
     def add(self, piece: _Piece) -> None:
         self.lines.setdefault(piece.caller, deque()).append(piece)
@@ -75,6 +84,24 @@ class _Queue:
         if not line:
             del self.lines[piece.caller]
         return piece
+
+    def take_first(self) -> _Piece:
+        """Take the first piece of the caller who had least."""
+        caller = min(self.lines, key=self.start)
+        self.clock = self.start(caller)
+        return self.take(self.lines[caller])
+
+    def start(self, caller: str) -> float:
+        """The virtual start of a caller's next piece."""
+        return max(self.used.get(caller, 0.0), self.clock)
+
+    def charge(self, caller: str, seconds: float) -> None:
+        """A piece of a caller's took so long."""
+        self.used[caller] = self.start(caller) + seconds
+
+    def settle(self) -> None:
+        """Forget who is owed nothing: those who had no more than whoever comes now, and all when nobody waits."""
+        self.used = {caller: used for caller, used in self.used.items() if used > self.clock} if self.lines else {}
 
     def remove(self, piece: _Piece) -> None:
         """Take a piece out of its line, if it still waits."""
@@ -105,8 +132,6 @@ class Lane:
         self._run, self._together, self._watch = run, together, watch
         self._queues = {rank: _Queue() for rank in Rank}
         self._wake = threading.Condition()
-        self._used: dict[str, float] = {}  # caller -> its virtual finish: lane seconds used, as others count them
-        self._clock = 0.0  # virtual start of what was served last
         self._credit = 0.0  # seconds for what lost its patience
         self._late = False  # whether what runs now had lost it
         self._closed = False
@@ -192,10 +217,10 @@ class Lane:
             return [error] * len(pieces)
 
     def _account(self, pieces: list[_Piece], ran: float) -> None:
-        share = ran / len(pieces)
+        queue = self._queues[pieces[0].rank]
         for piece in pieces:
-            self._used[piece.caller] = max(self._used.get(piece.caller, 0.0), self._clock) + share
-        self._used = {caller: used for caller, used in self._used.items() if used > self._clock}
+            queue.charge(piece.caller, ran / len(pieces))
+        queue.settle()
         self._credit = self._credit - ran if self._late else min(MOST_CREDIT, self._credit + ran * _EARNED)
         self.load.ran(pieces[0].rank, ran, len(pieces))
 
@@ -204,26 +229,17 @@ class Lane:
         overdue = self._overdue()
         queue = overdue or next((queue for queue in self._queues.values() if queue.lines), None)
         if queue is None:
-            self._used.clear()  # nobody waits, so nobody is owed anything
             return []
-        first = self._first(queue)
+        first = queue.take_first()
         pieces = [first]
         while len(pieces) < self._together(first.kind) and (more := self._alike(queue, first.kind)):
             pieces.append(queue.take(more))
         self._late = overdue is not None
         return pieces
 
-    def _first(self, queue: _Queue) -> _Piece:
-        caller = min(queue.lines, key=self._start)
-        self._clock = self._start(caller)
-        return queue.take(queue.lines[caller])
-
-    def _start(self, caller: str) -> float:
-        return max(self._used.get(caller, 0.0), self._clock)
-
     def _alike(self, queue: _Queue, kind: Hashable) -> deque[_Piece] | None:
         alike = [line for line in queue.lines.values() if line[0].kind == kind]
-        return min(alike, key=lambda line: self._start(line[0].caller), default=None)
+        return min(alike, key=lambda line: queue.start(line[0].caller), default=None)
 
     def _overdue(self) -> _Queue | None:
         """The queue whose oldest piece waited longest over its patience, if there is lane time left for such."""

@@ -142,6 +142,6 @@ def test_thousands_of_callers_leave_nothing_behind() -> None:
                 names = [f"browser:{n}" for n in range(start, start + 1000)]
                 await asyncio.gather(*(lane.submit(Rank.CLICK, name, "work", name) for name in names))
             await asyncio.sleep(0.05)
-            return len(lane._used)
+            return sum(len(queue.used) for queue in lane._queues.values())
 
     assert asyncio.run(scenario()) == 0
