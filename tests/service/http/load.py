@@ -159,11 +159,12 @@ Step = Callable[[httpx.AsyncClient], Awaitable[Seen]]
 
 
 async def closed_loop(
-    url: str, seconds: float, steps: Iterable[tuple[str | None, Step]], *, leave: bool = False
+    url: str, seconds: float, steps: Iterable[tuple[str | None, Step]], *, leave: bool = False, obey: bool = False
 ) -> list[list[Seen]]:
     """For each step a client of its own (of that user) repeats it for so long, a moment after every refusal.
 
-    leave: at the end clients do not wait for their last answer. What each client saw, in the order of the steps.
+    leave: at the end clients do not wait for their last answer. obey: the moment is as long as they are told. What each
+    client saw, in the order of the steps.
     """
     end = time.perf_counter() + seconds
     loop = asyncio.get_running_loop()
@@ -175,7 +176,7 @@ async def closed_loop(
             while time.perf_counter() < end and len(seen) < 10_000:
                 seen.append(await step(client))
                 if seen[-1].status not in (200, 201):
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(float(seen[-1].retry_after or 0.05) if obey else 0.05)
         return seen
 
     return list(await asyncio.gather(*(repeat(user, step) for user, step in steps)))

@@ -16,7 +16,7 @@ CLICKERS = [f"clicker {n}" for n in range(6)]
 
 @pytest.mark.parametrize("rank", [None, Rank.OPEN, Rank.LONG], ids=["alone", "beside uploads", "beside a long job"])
 def test_callers_who_click_without_a_pause_get_equal_shares(rank: Rank | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Overdue work of one caller, with more of the lane than each of these gets, once put off the last of them for ever."""
+    """Overdue work of one caller, with more of the lane than any of these, once put off the last of them for ever."""
     if rank is not None:
         monkeypatch.setitem(lane_module.PATIENCE, rank, 0.0)
 
