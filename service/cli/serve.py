@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # need when there is anything else to do: a click then takes up to ten times as long. A short while costs 2 ms of 15.
 ENVIRONMENT: Mapping[str, str] = {"GOMP_SPINCOUNT": "500"}
 
-_EXTRA = ("fastapi", "uvicorn", "httptools", "multipart", "prometheus_client", "itsdangerous", "jwt", "psutil")
+_EXTRA = ("fastapi", "uvicorn", "h11", "multipart", "prometheus_client", "itsdangerous", "jwt", "psutil")
 _OPEN_FILES = 65_536  # a connection is a file to the system, and many shells allow 1,024 of them
 _PATIENCE = 5.0  # seconds that threads get to end once the service has ended
 _ACCESS = ("token_file", "oidc_issuer", "oidc_audience", "oidc_jwks", "identity_header", "public")

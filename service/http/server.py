@@ -23,7 +23,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from .health import Health
 from .listener import bind, explain
-from .protocol import GuardedProtocol
+from .protocol import LONGEST_HEAD, GuardedProtocol
 from .settings import ServeSettings
 
 STOPPED, INTERRUPTED, BROKEN = 0, 130, 70
@@ -32,7 +32,6 @@ STOPPED, INTERRUPTED, BROKEN = 0, 130, 70
 # proxies and load balancers do so after 60 seconds or earlier.
 KEEP_ALIVE = 65
 BACKLOG = 512
-CONNECTIONS = 1024  # more are answered 503 by uvicorn itself, unseen by our own limits
 
 _NOTICE = 1.0  # seconds between "not ready" and a closed listener
 _BROKEN_DRAIN = 3  # seconds for answers to get out once the device broke
@@ -179,7 +178,7 @@ def _config(app: ASGIApp, drain: int) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        limit_concurrency=CONNECTIONS,
+        h11_max_incomplete_event_size=LONGEST_HEAD,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=drain,
     )

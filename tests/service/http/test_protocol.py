@@ -10,7 +10,7 @@ import pytest
 from layers import limited, logged
 from serving import connect, head, read_to_end, serve, talk, wait_until
 
-from clickmask.service.http.protocol import GuardedProtocol
+from clickmask.service.http.protocol import LONGEST_HEAD, GuardedProtocol
 from clickmask.service.http.settings import Limits
 
 PLENTY = 32 << 20
@@ -67,7 +67,7 @@ def test_without_the_guard_it_is_kept() -> None:
 
 def test_a_head_that_is_too_long_is_told_so() -> None:
     with serve(limited(_count), http=GuardedProtocol, lifespan="off") as url, connect(url) as connection:
-        connection.sendall(head("GET", "/")[:-2] + b"a: " + b"x" * (GuardedProtocol.largest_gap - 100))
+        connection.sendall(head("GET", "/")[:-2] + b"a: " + b"x" * (LONGEST_HEAD - 100))
         time.sleep(0.05)
         connection.sendall(b"x" * 200)
         assert read_to_end(connection).startswith(b"HTTP/1.1 400")
@@ -131,3 +131,54 @@ def test_large_bodies_and_many_requests_pass() -> None:
         wait_until(lambda: len(lines) == 2003)
     assert answers.count(b"HTTP/1.1 200") == 2003
     assert [line["bytes_in"] for line in lines[:3]] == [size, 50_000, 0]
+
+
+@pytest.mark.parametrize("protocol, answers", [(GuardedProtocol, 1), ("httptools", 2)])
+def test_a_body_is_no_request_even_when_an_upgrade_is_offered(protocol: Any, answers: int) -> None:
+    hidden = head("DELETE", "/v1/images")
+    offer = head("POST", "/", connection="Upgrade", upgrade="h2c", content_length=str(len(hidden)))
+    with serve(limited(_count), http=protocol, lifespan="off") as url, connect(url) as connection:
+        connection.sendall(offer)
+        time.sleep(0.1)  # the body comes in a packet of its own
+        connection.sendall(hidden)
+        connection.settimeout(1)
+        said = b""
+        try:
+            while part := connection.recv(65536):
+                said += part
+        except TimeoutError:
+            pass
+    assert said.count(b"HTTP/1.1") == answers
+    if answers == 1:
+        assert said.endswith(str(len(hidden)).encode())
+
+
+async def _who(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with what a header said, once the body is read."""
+    while (await receive()).get("more_body"):
+        pass
+    body = dict(scope["headers"]).get(b"x-user", b"nobody")
+    length = str(len(body)).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", length)]})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.mark.parametrize("protocol, said", [(GuardedProtocol, b"nobody"), ("httptools", b"victim")])
+def test_trailers_are_no_headers(protocol: Any, said: bytes) -> None:
+    request = head("POST", "/", transfer_encoding="chunked", connection="close")
+    with serve(limited(_who), http=protocol, lifespan="off") as url:
+        assert talk(url, [request + b"1\r\na\r\n0\r\nX-User: victim\r\n\r\n"]).endswith(said)
+
+
+class Narrow(GuardedProtocol):
+    """Has room for three."""
+
+    most = 3
+
+
+def test_idle_strangers_make_room() -> None:
+    with serve(limited(_count), http=Narrow, lifespan="off") as url:
+        strangers = [connect(url) for _ in range(6)]
+        assert [httpx.get(url).status_code for _ in range(3)] == [200] * 3
+        for stranger in strangers:
+            stranger.close()

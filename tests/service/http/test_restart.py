@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from load import PATIENCE, HeldSegmenter, Served, app_of, serving, strip
+from load import PATIENCE, PLAIN, HeldSegmenter, Served, app_of, serving, strip
 from serving import serve
 
 from clickmask import AsyncClient, Client
@@ -41,7 +41,7 @@ class _Servers:
     def start(self, folder: Path) -> None:
         """Start, with the state in that folder."""
         folder.mkdir(exist_ok=True)
-        self._running = self._stack.enter_context(serving(folder, port=self._port))
+        self._running = self._stack.enter_context(serving(folder, (*PLAIN, "--drain", "1"), port=self._port))
 
     def stop(self) -> None:
         """Stop, politely."""
@@ -91,7 +91,7 @@ def test_twenty_pages_click_on_through_restarts_with_the_old_state_and_with_none
             await all_clicked()
             for folder in ("old", "new"):
                 await asyncio.to_thread(servers.stop)
-                await asyncio.sleep(0.5)  # with nobody listening
+                await asyncio.sleep(0.1)  # with nobody listening
                 await asyncio.to_thread(servers.start, tmp_path / folder)
                 await all_clicked()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 import socket
 import subprocess
@@ -144,9 +145,9 @@ def test_weights_that_are_damaged_or_malicious_let_nobody_in(tmp_path: Path) -> 
 
 
 @UNIX
-@pytest.mark.parametrize("after", [0.3, 0.9])
-def test_stop_under_load_answers_what_was_admitted_and_refuses_the_rest(tmp_path: Path, after: float) -> None:
-    statuses = check_stop(tmp_path, after)
+def test_stop_under_load_answers_what_was_admitted_and_refuses_the_rest(tmp_path: Path) -> None:
+    """At one random moment; the long form takes twenty."""
+    statuses = check_stop(tmp_path, random.uniform(0.2, 0.9))
     assert statuses[200] > 0 and statuses[503] > 0
 
 

@@ -78,7 +78,7 @@ def test_more_than_can_be_done_never_fills_the_queue_beyond_its_bound(
     async def open_loop(url: str, images: dict[str, str]) -> list[Seen]:
         async with client_of(url) as client:
             sent = []
-            for n in range(60):  # a hundred a second, three times what can be done
+            for n in range(45):  # a hundred a second, three times what can be done
                 user = f"user-{n % 3}"
                 sent.append(asyncio.create_task(click(client, images[user], headers={"X-User": user})))
                 await asyncio.sleep(0.01)
@@ -92,7 +92,7 @@ def test_more_than_can_be_done_never_fills_the_queue_beyond_its_bound(
         assert httpx.get(f"{url}/readyz").status_code == 200
     statuses = Counter(one.status for one in seen)
     if bound == 1000:  # the negative control: with no bound in the way all of it waits
-        assert max(depths) > 8 and statuses == {200: 60}
+        assert max(depths) > 8 and statuses == {200: 45}
     else:
         assert max(depths) <= bound and set(statuses) == {200, 429, 503} - ({429} - set(statuses))
 
@@ -184,7 +184,7 @@ def test_caller_with_fifty_connections_leaves_others_their_share(
         images = {user: _leave(url, 1, user=user)[0] for user in sorted(set(users))}
         steps = [(user, _clicks(images[user])) for user in users]
         asyncio.run(closed_loop(url, 0.1, steps[:1] + steps[50:]))  # until all images are encoded
-        seen = asyncio.run(closed_loop(url, 3, steps, leave=True))
+        seen = asyncio.run(closed_loop(url, 3 if apart else 1.5, steps, leave=True))
     counts = [sum(one.status == 200 for one in own) for own in seen]
     fair = sum(counts) / 6
     if apart:
