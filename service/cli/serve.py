@@ -12,8 +12,6 @@ from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import typer
-
 from ...models.errors import MissingExtraError
 from . import options as o
 from . import serve_limits as limit
@@ -35,7 +33,6 @@ ENVIRONMENT: Mapping[str, str] = {"GOMP_SPINCOUNT": "500"}
 
 _EXTRA = ("fastapi", "uvicorn", "h11", "multipart", "prometheus_client", "itsdangerous", "jwt", "psutil")
 _OPEN_FILES = 65_536  # a connection is a file to the system, and many shells allow 1,024 of them
-_PATIENCE = 5.0  # seconds that threads get to end once the service has ended
 _ACCESS = ("token_file", "oidc_issuer", "oidc_audience", "oidc_jwks", "identity_header", "public")
 
 
@@ -81,7 +78,7 @@ def serve(
     settings = serve_settings(locals())  # the arguments, by name
     if not all(importlib.util.find_spec(module) for module in _EXTRA):
         raise MissingExtraError("clickmask serve needs more than is installed: pip install 'clickmask[serve]'")
-    raise typer.Exit(_serve(settings, Settings(model, devices, precision, fit, refine, cache_dir), log_level))
+    _serve(settings, Settings(model, devices, precision, fit, refine, cache_dir), log_level)
 
 
 def serve_settings(options: Mapping[str, Any]) -> ServeSettings:
@@ -138,14 +135,15 @@ def _serve(settings: ServeSettings, models: Settings, log_level: s.Level) -> int
 
     from ..http.app import create_app
     from ..http.log import configure_logging
-    from ..http.server import end_within, run
+    from ..http.server import run
 
     configure_logging(log_level)
     app = create_app(segmenters, settings)
     place = address(settings.host, sockets)
     code = run(app, settings, app.state.health, sockets, lambda: _announce(segmenters, place, settings.root_path))
-    end_within(_PATIENCE, code)
-    return code
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)  # not by way of the interpreter: a thread still inside torch would abort the process
 
 
 def _stop_loading(number: int, frame: FrameType | None) -> NoReturn:

@@ -29,9 +29,11 @@ class Deadline:
 
 
 def pause(attempt: int, retry_after: str | None) -> float:
-    """Seconds before attempt `attempt` (the first is 0) is repeated: as the server says, else longer each time."""
-    told = _told(retry_after)
-    wait = min(_FIRST * 2**attempt, _LONGEST) if told is None else told
+    """Seconds before attempt `attempt` (the first is 0) is repeated: longer each time, and as the server says at least.
+
+    Not sooner than by ourselves: "0", or a date of a clock that is behind, would have us knock without a pause.
+    """
+    wait = max(min(_FIRST * 2**attempt, _LONGEST), _told(retry_after) or 0.0)
     return wait * (1 + random.uniform(0, _SPREAD))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from ...models.errors import ServiceError, ServiceUnavailableError
 from .deadline import Deadline
@@ -57,7 +58,9 @@ class Place:
     async def forget(self) -> None:
         """Tell the server, if it can be told, that this is not needed any more."""
         if self._id is not None:
-            request = Request("DELETE", f"/v1/images/{self._id}", headers={"clickmask-route": self._route})
+            request = Request(
+                "DELETE", self._path(), headers={"clickmask-route": self._route}
+            )
             await self._link.tell(request, _FAREWELL)
 
     async def _put_again(self, seen: int, deadline: Deadline) -> None:
@@ -68,7 +71,12 @@ class Place:
         except Unreachable as failure:
             raise ServiceUnavailableError(f"not done within {deadline.seconds:g} s: {failure}") from None
 
+    def _path(self) -> str:
+        return f"/v1/images/{quote(str(self._id), safe='')}"
+
     async def _send(self, suffix: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         headers = {"clickmask-route": self._route, "content-type": "application/json"}
-        request = Request("POST", f"/v1/images/{self._id}{suffix}", json.dumps(body).encode(), headers)
+        request = Request(
+            "POST", self._path() + suffix, json.dumps(body).encode(), headers
+        )
         return await self._link.ask(request, deadline)

@@ -12,7 +12,7 @@ from types import TracebackType
 from .errors import ApiError
 from .settings import Limits
 
-SHARE = 0.75  # of the places, for one caller: there is always one left for another
+SHARE = 0.75  # of the places, and of the bytes, for one caller: there is always room left for another
 
 
 class Ticket:
@@ -22,8 +22,8 @@ class Ticket:
         self._gate, self._caller, self._size, self._open = gate, caller, 0, True
 
     def add(self, size: int) -> None:
-        """Take room for so many more bytes. Raises ApiError 503 when there is none."""
-        self._gate._take(size)
+        """Take room for so many more bytes. Raises ApiError 429 or 503 when there is none."""
+        self._gate._take(self._caller, size)
         self._size += size
 
     def give_back(self) -> None:
@@ -52,6 +52,7 @@ class Gate:
     def __init__(self, limits: Limits, wait: Callable[[], float]) -> None:
         self._limits, self._wait = limits, wait
         self._inside: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
         self.size = 0
 
     @property
@@ -63,36 +64,43 @@ class Gate:
         """A place, and room for so many bytes.
 
         Raises:
-            ApiError: 429 when this caller has its share of the places, 503 when all places, or all bytes, are taken.
+            ApiError: 429 when this caller has its share of places or bytes, 503 when all of either are taken.
         """
         own = self._inside.get(caller, 0)
         if own >= max(1, int(self._limits.queue * SHARE)):
-            message = f"you have {own} requests waiting here already; send fewer at a time"
-            raise ApiError(429, "too_many_requests", message, retry_after=self._wait())
+            raise self._too_many(f"you have {own} requests waiting here already")
         if self.inside >= self._limits.queue:
             raise self._busy()
-        self._take(size)
+        self._take(caller, size)
         self._inside[caller] = own + 1
         ticket = Ticket(self, caller)
         ticket._size = size
         return ticket
 
-    def check_hover(self) -> None:
-        """Raise ApiError 503 when half of the places are taken: the other half is for those who mean it."""
-        if self.inside > self._limits.queue // 2:
+    def check_hover(self, caller: str) -> None:
+        """Raise ApiError 503 when half of the places are taken, or by this caller a quarter: the rest is for clicks."""
+        places = self._limits.queue
+        if self.inside > places // 2 or self._inside.get(caller, 0) > max(1, places // 4):
             raise self._busy()
 
-    def _take(self, size: int) -> None:
-        if self.size + size > self._limits.queue_bytes:
+    def _take(self, caller: str, size: int) -> None:
+        own, most = self._sizes.get(caller, 0), self._limits.queue_bytes
+        if own and own + size > most * SHARE:
+            raise self._too_many(f"your requests hold {own} bytes here already")
+        if self.size + size > most:
             raise self._busy()
         self.size += size
+        self._sizes[caller] = own + size
 
     def _leave(self, caller: str, size: int) -> None:
         self.size -= size
-        if self._inside[caller] == 1:
-            del self._inside[caller]
-        else:
-            self._inside[caller] -= 1
+        self._sizes[caller] -= size
+        self._inside[caller] -= 1
+        if not self._inside[caller]:
+            del self._inside[caller], self._sizes[caller]
+
+    def _too_many(self, why: str) -> ApiError:
+        return ApiError(429, "too_many_requests", f"{why}; send fewer at a time", retry_after=self._wait())
 
     def _busy(self) -> ApiError:
         return ApiError(503, "busy", "the server has as much to do as it can hold", retry_after=self._wait())

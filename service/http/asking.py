@@ -105,7 +105,7 @@ class Asking:
         picture = await self._service.picture(entry, ticket) if wanted.format == "cutout" else None
         results = []
         for masks in await self._decode(entry, asked, None, rank, None, notes):  # one by one, so that others get a turn
-            results.append(await self._service.heavy(partial(_results_of, entry, masks, wanted, picture)))
+            results.append(await self._service.heavy(entry.caller, partial(_results_of, entry, masks, wanted, picture)))
             ticket.add(sum(result.weight for result in results[-1]))
         return results
 

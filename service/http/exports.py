@@ -39,7 +39,7 @@ def export(picture: Picture, request: ExportRequest, provenance: Mapping[str, An
 def _object(item: ExportObject, number: int, size: tuple[int, int]) -> ObjectResult:
     field = f"objects[{number}]"
     try:
-        mask = rle.decode(item.rle, size=size)
+        mask = rle.decode(item.rle.model_dump(), size=size)
     except PromptError as error:
         raise ApiError(422, "bad_prompt", f"{field}.{error}", field=f"{field}.rle") from None
     prompt = None if item.prompt is None else item.prompt.model_dump()

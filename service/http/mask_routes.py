@@ -31,7 +31,7 @@ async def ask(request: Request, id: str) -> Response:
         wanted = await read(request, MasksRequest)
         notes_of(request)["format"] = wanted.format
         if wanted.stream is not None:
-            service_of(request).gate.check_hover()
+            service_of(request).gate.check_hover(caller_of(request))
         answer = await service_of(request).ask(caller_of(request), id, wanted, ticket, notes_of(request))
     return compact_answer(request, answer)
 
@@ -56,7 +56,7 @@ async def export_image(request: Request, id: str) -> Response:
         wanted = await read(request, ExportRequest)
         picture = await service.picture(entry, ticket)
         _take_room(ticket, len(wanted.objects) * entry.frame.width * entry.frame.height, service.settings.limits)
-        file = await service.heavy(lambda: export(picture, wanted, service.provenance))
+        file = await service.heavy(entry.caller, lambda: export(picture, wanted, service.provenance))
     headers = {"Content-Disposition": f'attachment; filename="{file.name}"'}
     return Response(file.data, media_type=file.media_type, headers=headers)
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MOST = 4096  # objects in a request, and points of an object, whatever the settings say
+
 Real = Annotated[float, Field(allow_inf_nan=False)]
 Whole = Annotated[int, Field(ge=0)]
 PointXY = tuple[Real, Real]
@@ -35,7 +37,7 @@ class ObjectPrompt(_Wire):
     points: list[PointXY] = Field(
         default=[], fail_fast=True, description="(x, y); a point belongs to the pixel it lies in"
     )
-    labels: Annotated[list[Literal[0, 1]], Field(fail_fast=True)] | None = Field(
+    labels: Annotated[list[Literal[0, 1]], Field(max_length=MOST, fail_fast=True)] | None = Field(
         default=None, description="1 foreground, 0 background; all 1 if absent"
     )
     box: BoxXYXY | None = Field(default=None, description="(x0, y0, x1, y1)")
@@ -64,7 +66,7 @@ class MasksRequest(_Wire):
         },
     )
 
-    objects: Annotated[list[ObjectPrompt], Field(min_length=1, fail_fast=True)]
+    objects: Annotated[list[ObjectPrompt], Field(min_length=1, max_length=MOST, fail_fast=True)]
     multimask: Literal["auto"] | bool = Field(
         default="auto", description="auto: three candidates for one point alone, else one mask"
     )
@@ -158,16 +160,23 @@ class WindowRequest(_Wire):
 class ExportPrompt(_Wire):
     """What was asked to get an object, for the record."""
 
-    points: list[PointXY] = []
-    labels: list[Literal[0, 1]] | None = None
+    points: list[PointXY] = Field(default=[], max_length=MOST, fail_fast=True)
+    labels: Annotated[list[Literal[0, 1]], Field(max_length=MOST, fail_fast=True)] | None = None
     box: BoxXYXY | None = None
     previous: bool | str = Field(default=False, description="whether there was an earlier mask; a mask_id will do")
+
+
+class RleRequest(_Wire):
+    """COCO's run lengths, compressed (a string) or as they are."""
+
+    size: tuple[Whole, Whole] = Field(description="(height, width) of the image")
+    counts: str | Annotated[list[Whole], Field(fail_fast=True)]
 
 
 class ExportObject(_Wire):
     """A finished object."""
 
-    rle: dict[str, Any] = Field(description='{"size": [height, width] of the image, "counts": ...}')
+    rle: RleRequest
     label: Annotated[str, Field(max_length=200)] | None = None
     score: Real | None = None
     stability: Real | None = None

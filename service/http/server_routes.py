@@ -15,6 +15,8 @@ from .schemas import ModelAnswer, ModelsAnswer, SessionAnswer, SessionRequest
 
 router = APIRouter()
 
+_LONGEST_SIGN_IN = 32 << 10  # bytes: anybody may try
+
 
 @router.get("/v1/models", tags=["server"], response_model=ModelsAnswer, responses=errors())
 async def models(request: Request) -> Response:
@@ -41,7 +43,7 @@ async def models(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """A token becomes a sign-in cookie, for the page."""
     callers: Callers = request.app.state.callers
-    wanted = await read(request, SessionRequest)
+    wanted = await read(request, SessionRequest, _LONGEST_SIGN_IN)
     identity = await callers.sign_in(wanted.token, request.scope)
     response = json_answer(SessionAnswer(caller=identity.caller))
     if identity.cookie is not None:

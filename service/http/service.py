@@ -36,6 +36,7 @@ from .secret import load_secret
 from .settings import MIB, ServeSettings
 from .store import Entry, Store
 from .streams import Streams
+from .turns import Turns
 
 T = TypeVar("T")
 
@@ -64,7 +65,8 @@ class Service:
         self.opens = Gate(limits, lambda: self._wait(Rank.OPEN))
         self.streams = Streams()
         self._asking = Asking(self)
-        self._heavy = asyncio.Semaphore(HEAVY_THREADS)
+        self._heavy = Turns(HEAVY_THREADS)
+        self._decoding = Turns(settings.decoders.count)
         self._entries: Flights[Entry] = Flights()
         self._pictures: Flights[Picture] = Flights()
         self._encoding: dict[str, asyncio.Future[Done]] = {}
@@ -162,19 +164,19 @@ class Service:
         except ClickmaskError as error:
             raise from_clickmask(error) from error
 
-    async def heavy(self, function: Callable[[], T]) -> T:
-        """Run what takes long, and holds no lane, in a thread.
+    async def heavy(self, caller: str, function: Callable[[], T]) -> T:
+        """Run what takes long, and holds no lane, in a thread; callers take turns.
 
         Who leaves does not end the thread: its place is free when it is done, or impatience would start them by scores.
         """
-        await self._heavy.acquire()
+        await self._heavy.take(caller)
         work = in_own_thread(function)
         work.add_done_callback(partial(self._done_heavy, asyncio.get_running_loop()))
         return await asyncio.wrap_future(work)
 
     def _done_heavy(self, loop: asyncio.AbstractEventLoop, work: object) -> None:
         with suppress(RuntimeError):  # the loop has ended, and nobody waits
-            loop.call_soon_threadsafe(self._heavy.release)
+            loop.call_soon_threadsafe(self._heavy.give_back)
 
     async def ask(self, caller: str, key: str, request: Any, ticket: Ticket, notes: dict[str, Any]) -> dict[str, Any]:
         """The answer to a `MasksRequest` about an image, as plain values (see `asking.py`)."""
@@ -198,7 +200,8 @@ class Service:
         ticket = self.opens.enter(caller)
         try:
             try:
-                picture = await self.decoders.decode(data)
+                async with self._decoding.turn(caller):
+                    picture = await self.decoders.decode(data)
             except ImageError as error:
                 raise from_clickmask(error) from None
             ticket.add(picture.pixels.nbytes)
@@ -254,7 +257,8 @@ class Service:
 
     async def _decode_again(self, root: Entry) -> Picture:
         assert root.data is not None, "an image has its file"
-        picture = await self.decoders.decode(root.data)
+        async with self._decoding.turn(root.caller):
+            picture = await self.decoders.decode(root.data)
         if self.store.holds(root):
             self.store.pixels.put(root.key, picture, picture.pixels.nbytes, root.caller)
         return picture

@@ -133,7 +133,7 @@ class Store:
             return
         self._image_gone(entry.key, entry)
         for key, kept in self.masks.things_of(entry.caller):
-            if kept.root == entry.key:
+            if kept.root == entry.key or (kept.root == entry.root.key and kept.frame == entry.frame):
                 self.masks.take(key)
 
     def forget_all(self, caller: str) -> None:

@@ -149,11 +149,11 @@ def test_who_guesses_has_to_wait_and_others_do_not(file: Path, clock: Clock) -> 
         else:
             answer = ask(app, "/v1/session", method="POST", json={"token": guess}, peer="10.0.0.5")
         assert answer.status_code == 401
-    for headers in (bearer("one-guess-too-many"), bearer(ANN)):
-        answer = ask(app, headers=headers, peer="10.0.0.5")
-        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "too_many_attempts")
-        assert answer.headers["retry-after"] == "51"  # the first guess was made nine seconds ago
-    assert ask(app, "/v1/session", method="POST", json={"token": ANN}, peer="10.0.0.5").status_code == 429
+    answer = ask(app, headers=bearer("one-guess-too-many"), peer="10.0.0.5")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (429, "too_many_attempts")
+    assert answer.headers["retry-after"] == "51"  # the first guess was made nine seconds ago
+    assert ask(app, headers=bearer(ANN), peer="10.0.0.5").status_code == 200, "an address is shared by many"
+    assert ask(app, "/v1/session", method="POST", json={"token": ANN}, peer="10.0.0.5").status_code == 200
     assert ask(app, headers=cookie, peer="10.0.0.5").status_code == 200
     assert ask(app, headers=bearer(ANN), peer="10.0.0.6").status_code == 200
     clock.now += WINDOW - GUESSES + 1
@@ -170,7 +170,7 @@ def test_a_household_with_many_addresses_is_one_guesser(file: Path, clock: Clock
     app = app_behind(SignInCallers(TokenFile(file, SECRET, clock), SECRET))
     for number in range(GUESSES):
         ask(app, headers=bearer(f"a-guess-of-number-{number}"), peer=f"2001:db8::{number}")
-    assert ask(app, headers=bearer(ANN), peer="2001:db8::ffff:1").status_code == 429
+    assert ask(app, headers=bearer(ANN), peer="2001:db8::ffff:1").status_code == 200
     assert ask(app, headers=bearer(ANN), peer="2001:db8:0:1::1").status_code == 200
 
 

@@ -57,13 +57,15 @@ def test_bytes_count_as_they_are_announced_and_as_they_become_known() -> None:
     gate = _gate(queue_bytes=1000)
     with gate.enter("ann", 600) as ticket:
         assert _refusal(gate, "bob", 401).status == 503
+        assert _refusal(gate, "ann", 151).status == 429, "the last quarter is for others"
         assert gate.inside == 1, "who was refused holds no place"
-        ticket.add(400)
-        assert gate.size == 1000
-        with pytest.raises(ApiError) as raised:
-            ticket.add(1)
-        assert raised.value.status == 503
-        assert gate.size == 1000, "what was refused does not count"
+        with gate.enter("bob", 400) as other:
+            assert gate.size == 1000
+            for full, status in ((ticket, 503), (other, 503)):
+                with pytest.raises(ApiError) as raised:
+                    full.add(1)
+                assert raised.value.status == status
+            assert gate.size == 1000, "what was refused does not count"
     assert (gate.inside, gate.size) == (0, 0)
 
 
@@ -99,11 +101,21 @@ def test_hovers_leave_half_of_the_places_to_others() -> None:
     gate = _gate(queue=8)
     for number in range(4):
         gate.enter(f"caller {number}")
-        gate.check_hover()
+        gate.check_hover(f"caller {number}")
     gate.enter("one more")
     with pytest.raises(ApiError) as raised:
-        gate.check_hover()
+        gate.check_hover("one more")
     assert raised.value.status == 503
+
+
+def test_hovers_of_one_caller_leave_room_for_those_of_others() -> None:
+    gate = _gate(queue=8)
+    for _ in range(3):
+        gate.enter("ann")
+    with pytest.raises(ApiError):
+        gate.check_hover("ann")
+    gate.enter("bob")
+    gate.check_hover("bob")
 
 
 def test_over_thousands_of_visits_neither_limit_is_passed_and_all_is_given_back() -> None:

@@ -138,7 +138,7 @@ WRONG: list[tuple[Any, str]] = [
     ({"objects": [{"rle": RLE}, {"rle": {"size": [64, 1], "counts": [64]}}], "formats": ["png"]}, "objects[1].rle"),
     ({"objects": [{"rle": {"size": [64, 1024], "counts": [9]}}], "formats": ["png"]}, "objects[0].rle"),
     ({"objects": [{"rle": {"size": [64, 1024], "counts": [2**70]}}], "formats": ["png"]}, "objects[0].rle"),
-    ({"objects": [{"rle": {}}], "formats": ["png"]}, "objects[0].rle"),
+    ({"objects": [{"rle": {}}], "formats": ["png"]}, "objects[0].rle.size"),
     ({"objects": [{"rle": {"size": [64, 1024], "counts": [65536]}}], "formats": ["cutout"]}, "objects"),
     ({"objects": [{"rle": RLE, "label": "a" * 201}], "formats": ["json"]}, "objects[0].label"),
     ({"objects": [{"rle": RLE, "prompt": {"box": [0, 0, 9, HUGE]}}], "formats": ["png"]}, "objects[0].prompt.box[3]"),
