@@ -17,6 +17,7 @@ from ..models.errors import PromptError
 
 _MOST_PIXELS = 2**32 - 1  # COCO counts are 32 bits wide
 _LONGEST_GROUP = 7  # characters of one 32-bit count
+_BLOCK = 1 << 16  # runs written at a time: noise has millions, at hundreds of bytes each while they are worked on
 
 
 class Rle(TypedDict):
@@ -85,6 +86,11 @@ def _run_lengths(mask: np.ndarray) -> np.ndarray:
 def _compress(counts: np.ndarray) -> str:
     values = counts.astype(np.int64)
     values[3:] -= counts[1:-2]
+    blocks = (values[first : first + _BLOCK] for first in range(0, len(values), _BLOCK))
+    return "".join(_characters(block) for block in blocks)
+
+
+def _characters(values: np.ndarray) -> str:
     shifts = 5 * np.arange(_LONGEST_GROUP)
     rest = values[:, None] >> shifts  # (runs, characters): what is left to write at each character
     groups = rest & 0x1F

@@ -58,9 +58,7 @@ class Place:
     async def forget(self) -> None:
         """Tell the server, if it can be told, that this is not needed any more."""
         if self._id is not None:
-            request = Request(
-                "DELETE", self._path(), headers={"clickmask-route": self._route}
-            )
+            request = Request("DELETE", self._path(), headers={"clickmask-route": self._route})
             await self._link.tell(request, _FAREWELL)
 
     async def _put_again(self, seen: int, deadline: Deadline) -> None:
@@ -76,7 +74,5 @@ class Place:
 
     async def _send(self, suffix: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
         headers = {"clickmask-route": self._route, "content-type": "application/json"}
-        request = Request(
-            "POST", self._path() + suffix, json.dumps(body).encode(), headers
-        )
+        request = Request("POST", self._path() + suffix, json.dumps(body).encode(), headers)
         return await self._link.ask(request, deadline)

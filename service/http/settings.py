@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -13,6 +14,8 @@ from ..images import MAX_PIXELS
 
 MIB, GIB = 1 << 20, 1 << 30
 _OWN_NAMES = ("v1", "ui", "docs", "livez", "readyz", "metrics", "openapi.json")
+MOST_PIXELS = 1_000_000_000  # of an image, whatever the settings say: three gigabytes once it is decoded
+MOST_DECODERS = 256
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -39,6 +42,12 @@ class Limits:
         for name in ("body", "pixels", "prompts", "points", "queue", "queue_bytes", "deadline", "longest_deadline"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name}: expected more than 0, got {getattr(self, name)}")
+        if self.longest_deadline < self.deadline:
+            raise SettingsError(f"--max-timeout: expected --timeout ({self.deadline:g} seconds) or more")
+        if self.queue_bytes < self.body:
+            raise SettingsError(f"--queue-memory: expected room for one request of --max-body ({self.body} bytes)")
+        if self.pixels > MOST_PIXELS:
+            raise SettingsError(f"--max-megapixels: expected at most {MOST_PIXELS / 1e6:g}")
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,8 @@ class Decoders:
 
     def __post_init__(self) -> None:
         """Refuse what cannot decode anything."""
+        if self.count > MOST_DECODERS:
+            raise SettingsError(f"--decoders: expected at most {MOST_DECODERS}, got {self.count}")
         if self.count < 1 or self.memory < 256 * MIB or self.seconds <= 0:
             raise SettingsError("decoders: expected at least 1 process, 256 MiB each, and more than 0 seconds")
 
@@ -117,6 +128,9 @@ class Access:
             raise SettingsError("--oidc-audience, --oidc-jwks: need --oidc-issuer")
         if self.identity_header and not self.proxies:
             raise SettingsError("--identity-header: needs --proxy, or anybody could send that header")
+        if self.identity_header and not _is_free_header(self.identity_header):
+            message = "expected a header's name that means nothing else, such as X-Forwarded-User"
+            raise SettingsError(f"--identity-header {self.identity_header!r}: {message}")
         for origin in self.origins:
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query or parts.fragment:
@@ -158,8 +172,10 @@ class ServeSettings:
                 f"--host {self.host}: other machines could call. Say who may: --token-file FILE, --oidc-issuer URL, "
                 "--identity-header NAME with --proxy, or --public for everybody"
             )
-        if self.root_path and (not self.root_path.startswith("/") or self.root_path.endswith("/")):
-            raise SettingsError(f"--root-path: expected /something, got {self.root_path!r}")
+        if self.root_path and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", self.root_path):
+            raise SettingsError(
+                f"--root-path: expected /something, of letters, digits, . _ ~ -, got {self.root_path!r}"
+            )
         if self.root_path.strip("/").split("/")[0] in _OWN_NAMES:  # stripped by the proxy or not? Nobody could tell
             raise SettingsError(f"--root-path: {self.root_path} is the name of a page of the service; choose another")
         if not 0 <= self.port <= 65535:
@@ -171,6 +187,11 @@ class ServeSettings:
         if self.access.hosts:
             return self.access.hosts
         return (*LOOPBACK_HOSTS, self.host) if self.access.mode == "local" else ("*",)
+
+
+def _is_free_header(name: str) -> bool:
+    taken = ("forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "cookie", "authorization", "host")
+    return re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) is not None and name.lower() not in taken
 
 
 def is_loopback(host: str) -> bool:
