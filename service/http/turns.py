@@ -36,15 +36,16 @@ class Turns:
 
     def give_back(self) -> None:
         """A place is free."""
-        if not self._lines:
-            self._free += 1
-            self._served.clear()  # whoever comes now need not wait
-            return
-        caller = min(self._lines, key=lambda waiting: self._served.get(waiting, 0))
-        turn = self._lines[caller][0]
-        self._leave(caller, turn)
-        self._note(caller)
-        turn.set_result(None)
+        while self._lines:
+            caller = min(self._lines, key=lambda waiting: self._served.get(waiting, 0))
+            turn = self._lines[caller][0]
+            self._leave(caller, turn)
+            if not turn.cancelled():  # else it leaves just now, and has not come to say so
+                self._note(caller)
+                turn.set_result(None)
+                return
+        self._free += 1
+        self._served.clear()  # whoever comes now need not wait
 
     @asynccontextmanager
     async def turn(self, caller: str) -> AsyncGenerator[None]:
@@ -60,7 +61,8 @@ class Turns:
         self._served[caller] = self._count
 
     def _leave(self, caller: str, turn: asyncio.Future[None]) -> None:
-        line = self._lines[caller]
-        line.remove(turn)
-        if not line:
-            del self._lines[caller]
+        line = self._lines.get(caller, deque())
+        if turn in line:
+            line.remove(turn)
+            if not line:
+                del self._lines[caller]

@@ -12,7 +12,7 @@ from clickmask.service.http.settings import Limits
 
 
 def _gate(queue: int = 8, queue_bytes: int = 1000, wait: float = 2.5) -> Gate:
-    return Gate(Limits(queue=queue, queue_bytes=queue_bytes), lambda: wait)
+    return Gate(Limits(body=1, queue=queue, queue_bytes=queue_bytes), lambda: wait)
 
 
 def _refusal(gate: Gate, caller: str, size: int = 0) -> ApiError:

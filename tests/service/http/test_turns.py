@@ -62,3 +62,18 @@ def test_who_leaves_keeps_no_place(at_its_turn: bool) -> None:
         await asyncio.wait_for(turns.take("cid"), 5)
 
     asyncio.run(work())
+
+
+def test_a_place_does_not_get_lost_on_one_who_leaves_at_that_moment() -> None:
+    async def work() -> None:
+        turns = Turns(1)
+        await turns.take("ann")
+        leaving = asyncio.create_task(turns.take("bob"))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        turns.give_back()  # before the task has noticed
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        await asyncio.wait_for(turns.take("cid"), 5)
+
+    asyncio.run(work())
