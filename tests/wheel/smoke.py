@@ -28,13 +28,11 @@ WEIGHTS = "clickmask/models/weights/mobile_sam.safetensors"
 PHOTO, X, Y = ROOT / "examples" / "photos" / "dogs.jpg", 290, 300  # on the upper dog
 
 TRY = """
-import importlib, pkgutil, sys
+import sys
 import clickmask
 from clickmask import Segmenter
 
 assert "site-packages" in clickmask.__file__, clickmask.__file__
-for module in pkgutil.walk_packages(clickmask.__path__, "clickmask."):
-    importlib.import_module(module.name)
 
 import cv2
 photo, x, y, written = sys.argv[1:]
@@ -49,13 +47,30 @@ assert from_disk.shape == mask.pixels.shape
 assert (from_disk == mask.pixels).mean() > 0.999, "the command line's mask is not Python's"
 """
 
+# Every module but those named: without the extras, theirs cannot be imported.
+IMPORT = """
+import importlib, pkgutil, sys
+import clickmask
+
+optional = tuple(sys.argv[1:])
+names = [module.name for module in pkgutil.walk_packages(clickmask.__path__, "clickmask.", onerror=lambda name: None)]
+assert len(names) > 100, names
+for name in names:
+    if not name.startswith(optional):
+        importlib.import_module(name)
+"""
+EXTRAS = {"serve": "clickmask.service.http", "client": "clickmask.service.client.httpx_transports"}
+CLIENT = "import clickmask; clickmask.Client('http://127.0.0.1:7860')"
+
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="clickmask-wheel-") as folder:
         wheel = build(Path(folder))
         inspect(wheel)
         python = install(wheel, Path(folder) / "bare")
-        use(python, Path(folder) / "elsewhere")
+        elsewhere = Path(folder) / "elsewhere"
+        use(python, elsewhere)
+        use_extras(python, wheel, elsewhere)
     say(f"all well: dist/{wheel.name}, {wheel.stat().st_size / 1e6:.0f} MB")
 
 
@@ -128,14 +143,36 @@ def use(python: Path, elsewhere: Path) -> None:
     assert "vit_t" in run(command, "models", "list", cwd=elsewhere, quiet=True)
     run(command, "segment", "photo.jpg", "--point", f"{X},{Y}", "-o", "mask.png", cwd=elsewhere)
     run(python, "-c", TRY, "photo.jpg", str(X), str(Y), "mask.png", cwd=elsewhere)
+    run(python, "-c", IMPORT, *EXTRAS.values(), cwd=elsewhere)
+
+
+def use_extras(python: Path, wheel: Path, elsewhere: Path) -> None:
+    """Without them, the service and its client say what to install; with them, all of clickmask can be imported."""
+    say("adding its extras")
+    for extra, words in (("serve", (python.with_name("clickmask"), "serve")), ("client", (python, "-c", CLIENT))):
+        told = refused(*words, cwd=elsewhere)
+        assert f"pip install 'clickmask[{extra}]'" in told, told
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[{','.join(EXTRAS)}]")
+    run(python, "-m", "pip", "check")
+    run(python, "-c", IMPORT, cwd=elsewhere)
 
 
 def run(*command: str | Path, cwd: Path | None = None, quiet: bool = False) -> str:
     """Runs to a good end, with none of the caller's Python or clickmask settings; returns what it printed."""
-    settings = {k: v for k, v in os.environ.items() if not k.startswith(("CLICKMASK_", "PYTHON", "VIRTUAL_ENV"))}
     output = subprocess.PIPE if quiet else None
-    done = subprocess.run([str(word) for word in command], check=True, cwd=cwd, env=settings, stdout=output, text=True)
+    done = subprocess.run([str(word) for word in command], check=True, cwd=cwd, env=plain(), stdout=output, text=True)
     return done.stdout or ""
+
+
+def plain() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith(("CLICKMASK_", "PYTHON", "VIRTUAL_ENV"))}
+
+
+def refused(*command: str | Path, cwd: Path) -> str:
+    """What a command that cannot be carried out says before it ends."""
+    done = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True, env=plain())
+    assert done.returncode != 0, done.stdout
+    return done.stderr
 
 
 def say(words: str) -> None:
