@@ -17,10 +17,14 @@ from ..models.errors import ImageError
 ALLOWED = "JPEG, PNG, WebP, BMP, GIF, TIFF"
 _MEND = "open it in an image editor and save it as JPEG or PNG"
 
-# A JPEG marker. Inside a scan, FF 00 is a stuffed byte and FF D0..D7 are restarts: no markers of ours.
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+# No photo has as many segments or chunks as this; crafted files of millions would keep us busy for seconds.
+_MOST_PARTS = 500_000
+_CROWDED = "is no photo but a {} of more parts than any photo has"
+
+# A JPEG marker with a segment. FF 00 is a stuffed byte of a scan; restarts, starts and FF 01 stand by themselves.
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd8]")
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_END, _JPEG_BARE, _JPEG_EXIF = 0xD9, (0x01, 0xD8), 0xE1
+_JPEG_END, _JPEG_EXIF = 0xD9, 0xE1
 
 _TIFF_SUBFILE, _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_ORIENTATION = 254, 256, 257, 274
 _TIFF_EXTRA, _TIFF_DNG = 338, 50706
@@ -134,22 +138,23 @@ def _jpeg(data: bytes) -> Header:
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Each segment up to the end marker; segments are stepped over whole, with any thumbnail in them."""
     at = 2
-    while found := _JPEG_MARKER.search(data, at):
+    for _ in range(_MOST_PARTS):
+        found = _JPEG_MARKER.search(data, at)
+        if found is None:
+            raise IndexError("no end marker")
         marker, at = data[found.end() - 1], found.end()
         if marker == _JPEG_END:
             return
-        if marker in _JPEG_BARE:
-            continue
         (length,) = struct.unpack_from(">H", data, at)
         yield marker, data[at + 2 : at + length]
         at += max(length, 2)
-    raise IndexError("no end marker")
+    raise ValueError(_CROWDED.format("JPEG"))
 
 
 def _png(data: bytes) -> Header:
     width, height = struct.unpack_from(">II", data, 16)
     at, orientation = 8, 1
-    while True:
+    for _ in range(_MOST_PARTS):
         length, name = struct.unpack_from(">I4s", data, at)
         if name == b"eXIf":
             orientation = exif_orientation(data[at + 8 : at + 8 + length])
@@ -158,6 +163,7 @@ def _png(data: bytes) -> Header:
             raise IndexError("no end chunk")
         if name == b"IEND":
             return Header("PNG", width, height, orientation)
+    raise ValueError(_CROWDED.format("PNG"))
 
 
 def _webp(data: bytes) -> Header:
@@ -177,10 +183,13 @@ def _webp(data: bytes) -> Header:
 
 def _riff_chunks(data: bytes, end: int) -> Iterator[tuple[bytes, bytes]]:
     at = 12
-    while at + 8 <= end:
+    for _ in range(_MOST_PARTS):
+        if at + 8 > end:
+            return
         name, length = struct.unpack_from("<4sI", data, at)
         yield name, data[at + 8 : at + 8 + length]
         at += 8 + length + length % 2
+    raise ValueError(_CROWDED.format("WebP"))
 
 
 def _webp_lossy(chunk: bytes) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""uvicorn's protocol upon h11, with bounds that it lacks: on how long a head takes, and on idle connections.
+"""uvicorn's protocol upon h11, with bounds that it lacks: on slow heads, on unread answers, and on idle connections.
 
 h11 rather than httptools, which is quicker by a fraction of a millisecond, but, as uvicorn uses it, takes the body of a
 request that offers an upgrade for the next request, and trailers for headers: ways to speak in another caller's name.
@@ -18,14 +18,18 @@ class GuardedProtocol(H11Protocol):
     """For `uvicorn.Config(http=GuardedProtocol)`.
 
     longest_wait: seconds for a head to arrive, from the connection's opening or the head's first byte.
+    longest_unread: seconds in which at least `least_read` bytes of a waiting answer must go out; else it is dropped.
     most: connections held at a time. Beyond that a new one takes the place of an idle one; when all are at work, it is
     closed.
     """
 
     longest_wait = 10.0
+    longest_unread = 30.0
+    least_read = 64 << 10
     most = 1024
 
     _timer: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a head."""
@@ -37,6 +41,7 @@ class GuardedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._stop_waiting()
+        self._stop_watching()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -49,6 +54,16 @@ class GuardedProtocol(H11Protocol):
         elif self._timer is None and not self.transport.is_closing():
             self._wait()
 
+    def pause_writing(self) -> None:
+        """The client does not take its answer as fast as it is sent: from now on it is watched."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._stop_watching()
+        super().resume_writing()
+
     def _should_upgrade(self) -> bool:
         """Never: an offer to upgrade may be ignored (RFC 9110, 7.8), and the request is answered as it is."""
         return False
@@ -60,7 +75,28 @@ class GuardedProtocol(H11Protocol):
     def _make_room(self) -> None:
         idle = (other for other in self.connections if isinstance(other, GuardedProtocol) and other._is_free())
         victim = next((other for other in idle if other is not self and not other.transport.is_closing()), self)
-        victim.transport.close()
+        victim._close()
+
+    def _close(self) -> None:
+        """What was answered still goes out, if it is read soon."""
+        self.transport.close()
+        self.loop.call_later(self.longest_unread, self.transport.abort)
+
+    def _watch(self) -> None:
+        self._stop_watching()
+        left = self.transport.get_write_buffer_size()
+        self._unread = self.loop.call_later(self.longest_unread, self._look, left)
+
+    def _look(self, before: int) -> None:
+        if before - self.transport.get_write_buffer_size() < self.least_read:
+            self.transport.abort()
+        else:
+            self._watch()
+
+    def _stop_watching(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _wait(self) -> None:
         self._timer = self.loop.call_later(self.longest_wait, self._give_up)
@@ -73,4 +109,4 @@ class GuardedProtocol(H11Protocol):
     def _give_up(self) -> None:
         self._timer = None
         if self._is_free() and not self.transport.is_closing():
-            self.transport.close()
+            self._close()

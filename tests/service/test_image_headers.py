@@ -88,6 +88,17 @@ def test_jpeg_cut_short_says_what_to_do(photo_path: Path, tmp_path: Path) -> Non
         read_picture(path)
 
 
+def test_files_of_endlessly_many_parts_are_refused() -> None:
+    crowds = [
+        b"\xff\xd8" + b"\xff\xe1\0\2" * 600_000 + b"\xff\xd9",
+        b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0aaaa\0\0\0\0" * 600_000,
+        b"RIFF" + (8 * 600_000 + 4).to_bytes(4, "little") + b"WEBP" + b"aaaa\0\0\0\0" * 600_000,
+    ]
+    for crowd in crowds:
+        with pytest.raises(ImageError, match="more parts than any photo has"):
+            read_header(crowd, "the file")
+
+
 def test_damaged_data_are_refused(photo: np.ndarray) -> None:
     data = bytearray(_save(photo, "png"))
     data[len(data) // 2] ^= 0xFF

@@ -77,6 +77,7 @@ class Impatient(GuardedProtocol):
     """Waits as long as a test likes to."""
 
     longest_wait = 0.3
+    longest_unread = 0.3
 
 
 @pytest.mark.parametrize("start", [b"", b"GET / HT", head("GET", "/")[:-2]])
@@ -115,6 +116,29 @@ def test_slow_bodies_and_slow_answers_are_not_its_affair() -> None:
         time.sleep(2 * Impatient.longest_wait)
         connection.sendall(b"cd")
         assert read_to_end(connection).endswith(b"\r\n\r\n4")
+
+
+async def _pour(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with more than any buffer between holds."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % PLENTY)]})
+    await send({"type": "http.response.body", "body": bytes(PLENTY)})
+
+
+def test_an_answer_that_nobody_reads_is_dropped() -> None:
+    with serve(limited(_pour), http=Impatient, lifespan="off") as url, connect(url) as connection:
+        connection.sendall(head("GET", "/"))
+        time.sleep(3 * Impatient.longest_unread)
+        assert len(read_to_end(connection)) < PLENTY  # what the system had taken already
+
+
+def test_an_answer_that_is_read_slowly_arrives() -> None:
+    with serve(limited(_pour), http=Impatient, lifespan="off") as url, connect(url) as connection:
+        connection.sendall(head("GET", "/", connection="close"))
+        taken = 0
+        while part := connection.recv(1 << 20):
+            taken += len(part)
+            time.sleep(0.02)  # about a second in all
+        assert taken > PLENTY
 
 
 def test_large_bodies_and_many_requests_pass() -> None:
