@@ -1,6 +1,6 @@
 """`python -m clickmask`: the command line."""
 
-from .service.cli import main
+from .ui.cli import main
 
 if __name__ == "__main__":
     main()

@@ -1,1 +1,1 @@
-"""What a person sees: the page to click on. It comes with a later version; nothing is here yet."""
+"""What a person sees: the page to click on (see README.md here), and the command line with all its commands."""

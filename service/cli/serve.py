@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +23,7 @@ from .settings import Settings
 from .shell import say
 
 if TYPE_CHECKING:
+    from ..http.app import AppMaker
     from ..http.settings import ServeSettings
     from ..segmenter import Segmenter
 
@@ -75,10 +76,32 @@ def serve(
     config: ConfigFileHere = None,
 ) -> None:
     """Answer over HTTP: many people, one model."""
-    settings = serve_settings(locals())  # the arguments, by name
-    if not all(importlib.util.find_spec(module) for module in _EXTRA):
-        raise MissingExtraError("clickmask serve needs more than is installed: pip install 'clickmask[serve]'")
-    _serve(settings, Settings(model, devices, precision, fit, refine, cache_dir), log_level)
+    options = locals()  # the arguments, by name
+    require_extra("serve", _EXTRA)
+    run_service(options, _service_alone, {"docs": "/docs"})
+
+
+def _service_alone() -> AppMaker:
+    from ..http.app import create_app
+
+    return create_app
+
+
+def require_extra(name: str, modules: Sequence[str] = ()) -> None:
+    """Raises MissingExtraError, which says what to install, unless the modules of that command's extra are there."""
+    if not all(importlib.util.find_spec(module) for module in (*_EXTRA, *modules)):
+        raise MissingExtraError(f"clickmask {name} needs more than is installed: pip install 'clickmask[{name}]'")
+
+
+def run_service(options: Mapping[str, Any], find_maker: Callable[[], AppMaker], pages: Mapping[str, str]) -> None:
+    """Serve an app until it is told to stop; never returns.
+
+    options: those of `serve`, by name. find_maker: imports what makes the app, once all else holds.
+    pages: what there is for people, and under which paths.
+    """
+    settings = serve_settings(options)
+    model = Settings(*(options[name] for name in ("model", "devices", "precision", "fit", "refine", "cache_dir")))
+    _serve(settings, model, options["log_level"], find_maker, pages)
 
 
 def serve_settings(options: Mapping[str, Any]) -> ServeSettings:
@@ -118,7 +141,13 @@ def serve_settings(options: Mapping[str, Any]) -> ServeSettings:
     )
 
 
-def _serve(settings: ServeSettings, models: Settings, log_level: s.Level) -> int:
+def _serve(
+    settings: ServeSettings,
+    models: Settings,
+    log_level: s.Level,
+    find_maker: Callable[[], AppMaker],
+    pages: Mapping[str, str],
+) -> NoReturn:
     """Check and bind first, load second: what cannot work is said at once, and nobody is let in before all is there."""
     from ..http.access.ways import open_callers
     from ..http.hosts import HostList
@@ -133,14 +162,16 @@ def _serve(settings: ServeSettings, models: Settings, log_level: s.Level) -> int
     _prepare_process()
     segmenters = in_own_thread(lambda: _load(models)).result()
 
-    from ..http.app import create_app
     from ..http.log import configure_logging
     from ..http.server import run
 
     configure_logging(log_level)
-    app = create_app(segmenters, settings)
-    place = address(settings.host, sockets)
-    code = run(app, settings, app.state.health, sockets, lambda: _announce(segmenters, place, settings.root_path))
+    app = find_maker()(segmenters, settings)
+    root = settings.root_path
+    place = (
+        f"{address(settings.host, sockets)}{root} ({', '.join(f'{name}: {root}{at}' for name, at in pages.items())})"
+    )
+    code = run(app, settings, app.state.health, sockets, lambda: _announce(segmenters, place))
     logging.shutdown()
     sys.stderr.flush()
     os._exit(code)  # not by way of the interpreter: a thread still inside torch would abort the process
@@ -178,11 +209,11 @@ def _devices(names: str) -> list[str]:
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["auto"]
 
 
-def _announce(segmenters: Sequence[Segmenter], place: str, root_path: str) -> None:
+def _announce(segmenters: Sequence[Segmenter], place: str) -> None:
     """One line: for a person at the terminal, or to the log."""
     told = [segmenter.provenance for segmenter in segmenters]
     where = told[0]["device"] if len(told) == 1 else f"{len(told)} x {told[0]['device']}"
-    line = f"clickmask serves {told[0]['model']} on {where} at {place}{root_path} (docs: {root_path}/docs)"
+    line = f"clickmask serves {told[0]['model']} on {where} at {place}"
     if sys.stderr.isatty():
         say(line)
     else:

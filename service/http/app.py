@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -32,12 +32,18 @@ from .security_headers import SecurityHeaders
 from .service import Service
 from .settings import ServeSettings
 
+AppMaker = Callable[[Sequence[Segmenter], ServeSettings], FastAPI]
+
 _log = logging.getLogger("clickmask.requests")
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def create_app(segmenters: Sequence[Segmenter], settings: ServeSettings) -> FastAPI:
+def create_app(
+    segmenters: Sequence[Segmenter], settings: ServeSettings, attach: Callable[[FastAPI], object] | None = None
+) -> FastAPI:
     """The service as an ASGI app, for one segmenter a device (all of one model).
+
+    attach: adds what else is to be answered, as the click page; it comes inside all layers, as the routes do.
 
     Its `state` has `service`, `health` and `metrics`. Raises SettingsError: a setting, or a file it names, is no good.
     """
@@ -60,6 +66,8 @@ def create_app(segmenters: Sequence[Segmenter], settings: ServeSettings) -> Fast
     for kind in (ApiError, HTTPException, RequestValidationError, ClickmaskError):
         app.add_exception_handler(kind, _answer_error)
     app.openapi = lambda: describe_api(app)
+    if attach is not None:
+        attach(app)
     _add_layers(app, service, settings)
     return app
 

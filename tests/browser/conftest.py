@@ -1,4 +1,4 @@
-"""A real Chromium, and pages for it: Debian's browser, driven by Playwright. Without one these tests fail, in CI too."""
+"""A real Chromium, and pages for it: Debian's browser, driven by Playwright. Without one they fail."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def browser() -> Generator[Browser]:
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {".js": "text/javascript"}
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """An empty page at /, the modules below it."""
         if self.path != "/":
             return super().do_GET()

@@ -24,6 +24,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("models", "service", "ui")
 NOT_SOURCE = (".git", ".venv", "build", "dist", "out", "*.egg-info", "__pycache__", ".*_cache")
+STATIC = ROOT / "ui" / "static"
 WEIGHTS = "clickmask/models/weights/mobile_sam.safetensors"
 PHOTO, X, Y = ROOT / "examples" / "photos" / "dogs.jpg", 290, 300  # on the upper dog
 
@@ -59,7 +60,11 @@ for name in names:
     if not name.startswith(optional):
         importlib.import_module(name)
 """
-EXTRAS = {"serve": "clickmask.service.http", "client": "clickmask.service.client.httpx_transports"}
+EXTRAS = {
+    "serve": "clickmask.service.http",
+    "client": "clickmask.service.client.httpx_transports",
+    "ui": "clickmask.ui.",
+}
 CLIENT = "import clickmask; clickmask.Client('http://127.0.0.1:7860')"
 
 
@@ -93,7 +98,8 @@ def inspect(wheel: Path) -> None:
     found = {name for name in packed if name.endswith(".py")}
     assert found == modules, f"missing: {sorted(modules - found)}, too many: {sorted(found - modules)}"
     assert packed[WEIGHTS] == (ROOT / WEIGHTS.removeprefix("clickmask/")).stat().st_size
-    for name in ("clickmask/py.typed", "clickmask/models/weights/README.md"):
+    static = {"clickmask/" + path.relative_to(ROOT).as_posix() for path in STATIC.rglob("*") if path.is_file()}
+    for name in ("clickmask/py.typed", "clickmask/models/weights/README.md", *static):
         assert name in packed, f"no {name}"
     for name in ("LICENSE", "NOTICE"):
         assert any(path.endswith(f".dist-info/licenses/{name}") for path in packed), f"no {name}"
@@ -149,7 +155,12 @@ def use(python: Path, elsewhere: Path) -> None:
 def use_extras(python: Path, wheel: Path, elsewhere: Path) -> None:
     """Without them, the service and its client say what to install; with them, all of clickmask can be imported."""
     say("adding its extras")
-    for extra, words in (("serve", (python.with_name("clickmask"), "serve")), ("client", (python, "-c", CLIENT))):
+    clickmask = python.with_name("clickmask")
+    for extra, words in {
+        "serve": (clickmask, "serve"),
+        "ui": (clickmask, "ui"),
+        "client": (python, "-c", CLIENT),
+    }.items():
         told = refused(*words, cwd=elsewhere)
         assert f"pip install 'clickmask[{extra}]'" in told, told
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{wheel}[{','.join(EXTRAS)}]")

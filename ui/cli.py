@@ -1,0 +1,43 @@
+"""The command line with all its commands: those of the service, and `clickmask ui`."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from ..service.cli.app import app
+from ..service.cli.app import main as run
+from ..service.cli.serve import require_extra, run_service, serve
+
+if TYPE_CHECKING:
+    from ..service.http.app import AppMaker
+
+EXAMPLES = """[bold]Examples[/]
+
+$ clickmask ui
+$ clickmask ui --port 8000 --model vit_b
+"""
+
+
+@wraps(serve)  # it takes all that `serve` takes
+def _ui(*positional: Any, **options: Any) -> None:
+    require_extra("ui", ("gradio",))
+    run_service(options, _service_with_page, {"the page": "/ui", "docs": "/docs"})
+
+
+_ui.__doc__ = "Click on things in the browser: the page, and the service it needs."
+
+
+def _service_with_page() -> AppMaker:
+    from .mount import create_page_app
+
+    return create_page_app
+
+
+app.command("ui", epilog=EXAMPLES)(_ui)
+app.registered_commands.insert(0, app.registered_commands.pop())  # what most people come for is listed first
+
+
+def main() -> None:
+    """Run the command line with the arguments of this process."""
+    run()

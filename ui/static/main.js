@@ -1,0 +1,1 @@
+export function start(element, root) { element.querySelector(".cm-app").textContent = "started"; }
