@@ -1,0 +1,124 @@
+/** The calls of the HTTP API that the page makes, and what can go wrong with them. */
+
+/** The server answered, but not with what was asked for. */
+export class ApiError extends Error {
+  constructor(status, { code = 'unknown', message = `the server answered ${status}`, field = null } = {}, retryAfter = 1) {
+    super(message);
+    Object.assign(this, { name: 'ApiError', status, code, field, retryAfter });
+  }
+
+  /** Whether the image or mask must be brought to the server again. */
+  get isGone() {
+    return this.status === 410 || this.status === 404;
+  }
+
+  /** Whether the same call may succeed a little later. */
+  get isBusy() {
+    return [429, 502, 503, 504].includes(this.status);
+  }
+}
+
+/** The server cannot be reached. */
+export class Unreachable extends Error {
+  constructor() {
+    super('the server does not answer');
+    this.name = 'Unreachable';
+  }
+}
+
+export class Api {
+  /** root: the path under which a proxy shows the service, or ''. */
+  constructor(root = '') {
+    this.root = root;
+  }
+
+  /**
+   * Leave an image with the server; the image's description, with `id`, `width` and `height`.
+   * onProgress(share): 0 to 1, as its bytes go out.
+   */
+  upload(file, { prefetch = false, onProgress = () => {}, signal } = {}) {
+    const request = new XMLHttpRequest(); // fetch does not tell how far an upload has come
+    request.open('POST', `${this.root}/v1/images${prefetch ? '?prefetch=true' : ''}`);
+    request.setRequestHeader('Content-Type', file.type || 'application/octet-stream');
+    request.upload.onprogress = ({ loaded, total }) => onProgress(total ? loaded / total : 0);
+    signal?.addEventListener('abort', () => request.abort());
+    return new Promise((resolve, reject) => {
+      request.onload = () => {
+        const value = readJson(request.responseText);
+        if (request.status < 300) resolve(value);
+        else reject(new ApiError(request.status, value?.error, retryAfter(request.getResponseHeader('Retry-After'))));
+      };
+      request.onerror = () => reject(new Unreachable());
+      request.onabort = () => reject(new DOMException('aborted', 'AbortError'));
+      request.send(file);
+    });
+  }
+
+  /** Masks of an image or window: see `MasksRequest` in the API's documentation. */
+  masks(id, request, signal) {
+    return this.#json(`/v1/images/${id}/masks`, request, signal);
+  }
+
+  /** A part of an image, encoded by itself. */
+  window(id, box, signal) {
+    return this.#json(`/v1/images/${id}/windows`, { box }, signal);
+  }
+
+  /** Finished objects as a file or a zip: {name, blob}. */
+  async exportObjects(id, request, signal) {
+    const response = await this.#call(`/v1/images/${id}/export`, request, signal);
+    const name = /filename="([^"]*)"/.exec(response.headers.get('Content-Disposition') ?? '')?.[1] ?? 'export';
+    return { name, blob: await response.blob() };
+  }
+
+  /** Milliseconds that a call takes which needs no work. */
+  async ping() {
+    const began = performance.now();
+    await this.#fetch(`${this.root}/livez`, { cache: 'no-store' });
+    return performance.now() - began;
+  }
+
+  /** Whether the server takes requests. */
+  async isReady() {
+    try {
+      return (await this.#fetch(`${this.root}/readyz`, { cache: 'no-store' })).ok;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Forget the sign-in of this browser. */
+  signOut() {
+    return this.#fetch(`${this.root}/v1/session`, { method: 'DELETE' });
+  }
+
+  async #json(path, body, signal) {
+    return (await this.#call(path, body, signal)).json();
+  }
+
+  async #call(path, body, signal) {
+    const headers = { 'Content-Type': 'application/json' };
+    const response = await this.#fetch(this.root + path, { method: 'POST', headers, body: JSON.stringify(body), signal });
+    if (response.ok) return response;
+    const value = readJson(await response.text());
+    throw new ApiError(response.status, value?.error, retryAfter(response.headers.get('Retry-After')));
+  }
+
+  async #fetch(url, options) {
+    try {
+      return await fetch(url, options);
+    } catch (error) {
+      throw error.name === 'AbortError' ? error : new Unreachable();
+    }
+  }
+}
+
+const retryAfter = (text) => Math.min(Math.max(Number(text) || 1, 0.2), 30);
+
+function readJson(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

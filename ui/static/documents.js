@@ -1,0 +1,168 @@
+/** The photos that are open: where each is on its way to the server, and the work on it. */
+
+import { Asker } from './asking.js';
+import { Finals } from './finals.js';
+import { Remote } from './remote.js';
+import { Session } from './session.js';
+import { Windows } from './windows.js';
+
+/**
+ * One photo. state: 'waiting', 'uploading', 'encoding', 'ready' or 'failed'; progress: 0 to 1 while uploading; error: a
+ * sentence when it failed. size: [width, height] of the upright image, null until the server has told.
+ */
+export class Doc {
+  /** image: as the store has it. context: {api, rasters, store, decode, onChange(doc), onSession(doc), onWait(error)}. */
+  constructor(image, context) {
+    Object.assign(this, { image, context, id: image.id, name: image.name, state: 'waiting', progress: 0, error: null });
+    Object.assign(this, { size: null, bitmap: null, hidden: new Set(), session: null });
+    this.remote = new Remote(context.api, () => context.store.file(this.id), {
+      onProgress: (progress) => this.#set({ state: 'uploading', progress }),
+      onWait: context.onWait,
+    });
+    this.asker = new Asker(this.remote, () => this.#changed());
+    if (image.width) this.#setSize([image.width, image.height]);
+  }
+
+  /** How many objects it has. */
+  get count() {
+    return this.session?.state.objects.length ?? this.image.count ?? 0;
+  }
+
+  /** Bring it to the server and see it encoded; ahead: it is not looked at yet. Never fails: see `state`. */
+  async bring({ ahead = false } = {}) {
+    if (this.state === 'ready' || (this.bringing && !ahead)) return this.bringing;
+    this.bringing = this.#bring(ahead);
+    await this.bringing;
+    this.bringing = null;
+  }
+
+  /** Its picture for the screen, and the work on it: needed while it is looked at. */
+  async load() {
+    if (this.session === null) {
+      const saved = await this.context.store.session(this.id);
+      this.session = new Session(saved, () => this.context.onSession(this));
+    }
+    this.bitmap ??= await this.#picture();
+  }
+
+  /** Give the picture's memory back. */
+  unload() {
+    this.bitmap?.close();
+    this.bitmap = null;
+  }
+
+  async #picture() {
+    const file = await this.context.store.file(this.id);
+    const { bitmap } = await this.context.decode(file);
+    if (!this.size) this.#setSize([bitmap.width, bitmap.height]);
+    return bitmap;
+  }
+
+  async #bring(ahead) {
+    try {
+      if (this.state === 'failed') this.#set({ state: 'waiting', error: null });
+      const { id, width, height } = await this.remote.describe(null, { prefetch: ahead });
+      this.#setSize([width, height]);
+      this.#set({ state: 'encoding' });
+      await this.#encoded(id);
+      this.#set({ state: 'ready' });
+    } catch (error) {
+      this.#set({ state: 'failed', error: error.message });
+    }
+  }
+
+  /** Resolves when the server says that it is ready, or cannot say: questions wait for it there anyway. */
+  #encoded(id) {
+    const events = new EventSource(`${this.context.api.root}/v1/images/${id}`);
+    return new Promise((resolve) => {
+      events.addEventListener('state', ({ data }) => JSON.parse(data).state === 'ready' && resolve());
+      events.addEventListener('gone', resolve);
+      events.onerror = resolve;
+    }).finally(() => events.close());
+  }
+
+  /** The server's word on the size holds; it is the frame of all coordinates. */
+  #setSize(size) {
+    if (this.size?.join() === size.join()) return;
+    this.size = size;
+    this.finals = new Finals(this.asker, size, this.context.rasters, () => this.#settled());
+    this.windows = new Windows(this.remote, size, () => this.#changed());
+    this.context.store.updateImage(this.id, { width: size[0], height: size[1] }).catch(() => {}); // said at `addImage`
+  }
+
+  #settled() {
+    this.context.onSession(this);
+    this.#changed();
+  }
+
+  #set(values) {
+    Object.assign(this, values);
+    this.#changed();
+  }
+
+  #changed() {
+    this.context.onChange(this);
+  }
+}
+
+export class Documents {
+  list = [];
+  current = null;
+  #opening = 0;
+
+  /** context: as for Doc, with onOpen(doc | null): another one is looked at. */
+  constructor(context) {
+    this.context = context;
+  }
+
+  /** Take up those that the store has. */
+  async restore() {
+    const images = await this.context.store.images();
+    this.list = images.map((image) => new Doc(image, this.context));
+    if (this.list.length) await this.open(this.list[0]);
+  }
+
+  /** Open files, which were found fit: the first of them is looked at. images: from `newImage`. */
+  async add(images) {
+    const docs = images.map((image) => new Doc(image, this.context));
+    this.list.push(...docs);
+    for (const image of images) this.context.store.addImage(image).catch((error) => this.context.onTrouble(error));
+    if (docs.length) await this.open(docs[0]);
+  }
+
+  /** Look at this one; the next one is brought to the server meanwhile. */
+  async open(doc) {
+    const turn = (this.#opening += 1);
+    const before = this.current;
+    this.current = doc;
+    const bringing = doc.bring();
+    try {
+      await doc.load();
+    } catch (error) {
+      this.context.onTrouble(error, doc);
+    }
+    if (turn !== this.#opening) return;
+    if (before && before !== doc) before.unload();
+    this.context.onOpen(doc);
+    await bringing;
+    if (turn === this.#opening) this.next(1)?.bring({ ahead: true });
+  }
+
+  /** The doc so many places further, or undefined. */
+  next(step) {
+    return this.list[this.list.indexOf(this.current) + step];
+  }
+
+  /** Close one; the work on it is gone. */
+  async remove(doc) {
+    const place = this.list.indexOf(doc);
+    this.list.splice(place, 1);
+    await this.context.store.removeImage(doc.id);
+    if (doc !== this.current) return;
+    const other = this.list[Math.min(place, this.list.length - 1)] ?? null;
+    this.current = null;
+    doc.unload();
+    if (other) await this.open(other);
+    else this.context.onOpen(null);
+  }
+}

@@ -1,0 +1,149 @@
+/** What the hand's gestures mean with the tool in hand: the editor's commands, the hover preview, the view. */
+
+import * as chain from './chain.js';
+
+const ON_MARKER = 10; // CSS pixels around a point marker
+const CURSOR_STEP = 12; // CSS pixels, for the arrow keys
+
+export class Hand {
+  cursor = null; // image point that the arrow keys move, or null
+  dragged = null; // {point, to}: a point marker on its way
+  #corner = null; // first corner of a box drawn by keys
+  #stroke = null;
+
+  /**
+   * now(): {editor, view, doc} of the photo that is looked at, or null. parts: {stage, hover, tools, settings}.
+   * select(id | null, adding), reopen(id), over(id | null): of the select tool. redraw(): cursor or dragged changed.
+   */
+  constructor(now, { stage, hover, tools }, { select, reopen, over, redraw }) {
+    Object.assign(this, { now, stage, hover, tools, select, reopen, over, redraw, point: null, isShifted: false });
+  }
+
+  /** For Gestures: the number of the point marker at a screen point, or null. */
+  marker([px, py]) {
+    const { editor, view } = this.now() ?? {};
+    if (!editor?.making || !this.tools.places) return null;
+    const points = chain.pointsOf(editor.making).map(({ x, y }) => view.toScreen(x, y));
+    const near = points.findLastIndex(([x, y]) => Math.hypot(x - px, y - py) <= ON_MARKER);
+    return near < 0 ? null : near;
+  }
+
+  moved(point, event) {
+    if (this.cursor) this.drop();
+    this.#track(point, event.shiftKey);
+  }
+
+  left() {
+    this.point = null;
+    this.hover.clear();
+    this.stage.setBrushCursor(null);
+    this.over(null);
+  }
+
+  /** The same place with another sign, as when Shift goes down; or after the object has changed. */
+  again(isShifted = this.isShifted) {
+    if (this.point) this.#track(this.point, isShifted);
+  }
+
+  #track(point, isShifted) {
+    Object.assign(this, { point, isShifted });
+    const { editor, view, doc } = this.now() ?? {};
+    if (!editor) return;
+    if (this.tools.paints) this.stage.setBrushCursor(this.#brushCursor(point, view));
+    else if (this.tools.tool === 'select') this.over(this.stage.pick(...point));
+    if (!this.tools.places || !view.isInside(...point)) this.hover.clear();
+    else this.hover.ask(this.#question(editor, doc, point, this.tools.label(isShifted)));
+  }
+
+  #brushCursor([x, y], view) {
+    return this.tools.tool === 'lasso' ? null : { x, y, radius: this.tools.brush / view.scale };
+  }
+
+  #question(editor, doc, [x, y], label) {
+    const making = editor.making ?? { ...chain.EMPTY, source: doc.windows.at([x, y]) };
+    return chain.pending(making, x, y, editor.making ? label : 1);
+  }
+
+  click(point, { other, ctrl, marker }) {
+    const { editor } = this.now() ?? {};
+    if (!editor) return;
+    if (marker !== null) editor.deletePoint(marker);
+    else if (this.tools.tool === 'select') this.select(this.stage.pick(...point), ctrl);
+    else if (this.tools.places) editor.addPoint(point, this.tools.label(other), { hold: ctrl });
+  }
+
+  double(point) {
+    const id = this.tools.tool === 'select' ? this.stage.pick(...point) : null;
+    if (id !== null) this.reopen(id);
+  }
+
+  dragKind(point, { marker }) {
+    if (marker !== null) return 'marker';
+    if (this.tools.places) return 'box';
+    return this.tools.paints ? 'paint' : 'pan';
+  }
+
+  drag(kind, phase, from, to, press) {
+    const now = this.now();
+    if (!now) return;
+    if (phase === 'start') this.hover.clear();
+    this[`drag_${kind}`](now, phase, from, to, press);
+  }
+
+  drag_box({ editor }, phase, from, to) {
+    const box = boxBetween(from, to);
+    this.stage.setRubberBand(phase === 'move' ? box : null);
+    if (phase === 'end') editor.setBox(box);
+  }
+
+  drag_marker({ editor }, phase, from, to, { marker }) {
+    this.dragged = phase === 'move' ? { point: marker, to } : null;
+    this.redraw();
+    if (phase === 'move') this.hover.ask(chain.lastAnswer(chain.movePoint(editor.making, marker, ...to)).question);
+    else this.hover.clear();
+    if (phase === 'end') editor.movePoint(marker, to);
+  }
+
+  drag_paint({ editor, view }, phase, from, to, { other }) {
+    if (phase === 'start') this.#stroke = this.tools.stroke([from], view.scale, other);
+    else this.#stroke.points.push(to);
+    if (this.tools.tool !== 'lasso') this.stage.setBrushCursor(this.#brushCursor(to, view));
+    this.stage.setStroke(phase === 'move' ? { ...this.#stroke } : null);
+    if (phase === 'end') editor.paint(this.#stroke);
+    if (phase === 'end' || phase === 'cancel') this.#stroke = null;
+  }
+
+  /** Arrow keys: a cursor on the photo, which previews as the pointer does. */
+  step(dx, dy) {
+    const { view } = this.now() ?? {};
+    if (!view) return;
+    const start = this.cursor ?? view.toImage(view.width / 2, view.height / 2);
+    const clamp = (value, limit) => Math.min(Math.max(value, 0), limit - 0.5);
+    const step = CURSOR_STEP / view.scale;
+    this.cursor = [clamp(start[0] + dx * step, view.imageWidth), clamp(start[1] + dy * step, view.imageHeight)];
+    this.redraw();
+    if (this.#corner) this.stage.setRubberBand(boxBetween(this.#corner, this.cursor));
+    else this.#track(this.cursor, false);
+  }
+
+  /** The key that clicks: with the box tool, the first press is one corner and the second the other. */
+  press(other) {
+    const { editor } = this.now() ?? {};
+    if (!editor || !this.cursor) return;
+    if (this.tools.tool !== 'box') this.click(this.cursor, { other, ctrl: false, marker: null });
+    else if (!this.#corner) this.#corner = this.cursor;
+    else {
+      editor.setBox(boxBetween(this.#corner, this.cursor));
+      this.drop();
+    }
+  }
+
+  /** The keyboard's cursor and corner go. */
+  drop() {
+    this.cursor = this.#corner = null;
+    this.stage.setRubberBand(null);
+    this.redraw();
+  }
+}
+
+const boxBetween = ([ax, ay], [bx, by]) => [Math.min(ax, bx), Math.min(ay, by), Math.max(ax, bx), Math.max(ay, by)];

@@ -1,0 +1,103 @@
+/** The preview under the pointer: one question in flight, the newest wins, and none where they would be late. */
+
+import { ApiError, Unreachable } from './api.js';
+import { toMask, toRequest } from './asking.js';
+import { newId } from './ids.js';
+
+const SHORTEST = 15; // milliseconds between two questions
+const REST = 5000; // after the server asked for none
+const SLOW_LINE = 150; // milliseconds of round trip above which a preview trails behind the hand
+const PING_EVERY = 15_000;
+
+export class Hover {
+  #wanted = null; // the newest question not sent yet: {question, source}
+  #inFlight = false;
+  #timer = null;
+  #notBefore = 0;
+  #seq = 0;
+  #epoch = 0;
+  #pinged = -Infinity;
+
+  /**
+   * remoteNow(): the open image's Remote, or null. onPreview(mask | null, times): what to draw; times is
+   * {asked, answered} by performance.now(). onLine(isSlow): the line became too slow for previews, or quick again.
+   */
+  constructor(api, remoteNow, { onPreview, onLine = () => {} }) {
+    Object.assign(this, { api, remoteNow, onPreview, onLine, isSlow: false, isOn: true, answered: 0 });
+    this.stream = newId();
+  }
+
+  /** The pointer is where this question would be asked. */
+  ask(question) {
+    this.#wanted = question;
+    this.#schedule();
+  }
+
+  /** The pointer left, or something else happened: no preview, and answers on their way are stale. */
+  clear() {
+    this.#wanted = null;
+    this.#epoch += 1;
+    this.onPreview(null);
+  }
+
+  #schedule() {
+    if (!this.isOn || this.#inFlight || this.#timer !== null || !this.#wanted) return;
+    this.#watchLine();
+    if (this.isSlow) return;
+    const wait = this.#notBefore - performance.now();
+    if (wait <= 0) this.#send();
+    else this.#timer = setTimeout(() => this.#due(), wait);
+  }
+
+  #due() {
+    this.#timer = null;
+    this.#schedule();
+  }
+
+  async #send() {
+    const question = this.#wanted;
+    const remote = this.remoteNow();
+    this.#wanted = null;
+    if (!remote?.isThere) return;
+    this.#inFlight = true;
+    const epoch = this.#epoch;
+    const asked = performance.now();
+    try {
+      const id = await remote.id(question.source);
+      const more = { limit: 1, stream: this.stream, seq: (this.#seq += 1) };
+      this.#draw(await this.api.masks(id, toRequest(question, 'model', more)), epoch, asked);
+    } catch (error) {
+      this.#failed(error, question, remote);
+    }
+    this.#inFlight = false;
+    this.#schedule();
+  }
+
+  #draw(answer, epoch, asked) {
+    this.#notBefore = performance.now() + (answer.hover_ms === null ? REST : Math.max(SHORTEST, answer.hover_ms));
+    this.answered += 1;
+    if (epoch !== this.#epoch) return;
+    const [result] = answer.objects[0];
+    this.onPreview(result ? toMask(result, answer.raster, 'model') : null, { asked, answered: performance.now() });
+  }
+
+  #failed(error, question, remote) {
+    const seconds = error instanceof ApiError && error.isBusy ? error.retryAfter : error instanceof Unreachable ? 2 : 0.05;
+    this.#notBefore = performance.now() + seconds * 1000;
+    if (error.isGone && error.code !== 'mask_gone') remote.forget(question.source);
+  }
+
+  /** Now and then, how long the line takes; while it is slow, previews rest. */
+  async #watchLine() {
+    if (performance.now() - this.#pinged < PING_EVERY) return;
+    this.#pinged = performance.now();
+    try {
+      const times = [await this.api.ping(), await this.api.ping(), await this.api.ping()];
+      const isSlow = Math.min(...times) > SLOW_LINE; // the first one may have had to connect
+      if (isSlow !== this.isSlow) this.onLine((this.isSlow = isSlow));
+      if (isSlow) this.clear();
+    } catch {
+      this.#pinged = -Infinity;
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/** One image at the server, for as long as the server remembers it; brought there again when it does not. */
+
+import { patiently } from './patience.js';
+
+const WHOLE = '';
+
+export class Remote {
+  #ids = new Map(); // window box as text, '' for the image itself -> promise of what the server said of it
+
+  /**
+   * getFile(): promise of the original file.
+   * onProgress(share): of an upload, 0 to 1. onWait(error | null): the server keeps us waiting, or no longer.
+   */
+  constructor(api, getFile, { onProgress = () => {}, onWait = () => {} } = {}) {
+    Object.assign(this, { api, getFile, onProgress, onWait, isUploading: false });
+  }
+
+  /** The server's id for the image, or for a window (x0, y0, x1, y1) of it: uploaded or opened first where need be. */
+  async id(source = null) {
+    return (await this.describe(source)).id;
+  }
+
+  /** What the server says of the image or window: {id, width, height, box, ...}. */
+  describe(source = null, { prefetch = false } = {}) {
+    const key = source ? source.join() : WHOLE;
+    if (!this.#ids.has(key)) {
+      const opening = source ? this.#openWindow(source) : this.#upload(prefetch);
+      this.#ids.set(key, opening);
+      opening.catch(() => this.#ids.get(key) === opening && this.#ids.delete(key));
+    }
+    return this.#ids.get(key);
+  }
+
+  /** The server has lost the image, or this window of it: ask for it anew next time. */
+  forget(source = null) {
+    if (source) this.#ids.delete(source.join());
+    else this.#ids.clear();
+  }
+
+  /** Whether the server has it, as far as we know. */
+  get isThere() {
+    return this.#ids.has(WHOLE) && !this.isUploading;
+  }
+
+  async #upload(prefetch) {
+    const file = await this.getFile();
+    this.isUploading = true;
+    try {
+      return await this.#patiently(() => this.api.upload(file, { prefetch, onProgress: this.onProgress }));
+    } finally {
+      this.isUploading = false;
+    }
+  }
+
+  async #openWindow(box) {
+    return this.retelling(null, (id) => this.api.window(id, box));
+  }
+
+  /**
+   * A call about the image or a window; when the server has lost it, it is brought there and the call made once more.
+   * call(id): promise of the answer.
+   */
+  async retelling(source, call) {
+    for (let tries = 0; ; tries += 1) {
+      const id = await this.id(source);
+      try {
+        return await this.#patiently(() => call(id));
+      } catch (error) {
+        if (!error.isGone || error.code === 'mask_gone' || tries === 2) throw error;
+        this.forget(source);
+        if (source && tries) this.forget();
+      }
+    }
+  }
+
+  #patiently(call) {
+    return patiently(call, { onWait: this.onWait });
+  }
+}

@@ -1,0 +1,54 @@
+/** What the page says: the status line, and toasts that go away by themselves. */
+
+import { el, setText } from './dom.js';
+
+const STAY = 6000; // ms, for a toast without a button
+
+export class Toasts {
+  #shown = new Map(); // key -> toast
+
+  constructor(element) {
+    this.element = element;
+  }
+
+  /**
+   * Say a sentence. kind: 'info' or 'error'. action: {name, run}: a button on it. key: a newer toast of this key takes
+   * the older one's place. stays: until `drop(key)`.
+   */
+  say(sentence, { kind = 'info', action = null, key = sentence, stays = false } = {}) {
+    this.drop(key);
+    const close = el('button', { type: 'button', class: 'cm-close', 'aria-label': 'Close', onclick: () => this.drop(key) }, '×');
+    const button = action && el('button', { type: 'button', onclick: () => (this.drop(key), action.run()) }, action.name);
+    const toast = el('div', { class: `cm-toast is-${kind}`, role: kind === 'error' ? 'alert' : 'status' }, sentence);
+    toast.append(...[button, close].filter(Boolean));
+    this.element.append(toast);
+    this.#shown.set(key, toast);
+    if (!stays) setTimeout(() => this.#shown.get(key) === toast && this.drop(key), action ? 2 * STAY : STAY);
+  }
+
+  error(sentence, options = {}) {
+    this.say(sentence, { ...options, kind: 'error' });
+  }
+
+  drop(key) {
+    this.#shown.get(key)?.remove();
+    this.#shown.delete(key);
+  }
+}
+
+export class Status {
+  #parts = new Map();
+
+  /** element: the line. Parts are shown in the order in which they were first set. */
+  constructor(element) {
+    this.element = element;
+  }
+
+  /** One part of the line; an empty text takes it away. */
+  set(name, text) {
+    if (!this.#parts.has(name)) this.#parts.set(name, this.element.appendChild(el('span', { 'data-part': name })));
+    const part = this.#parts.get(name);
+    setText(part, text);
+    part.hidden = text === '';
+  }
+}

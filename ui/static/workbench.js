@@ -1,0 +1,207 @@
+/** The photo that is looked at, with everything around it: keeps what is on the screen in step with the work. */
+
+import * as chain from './chain.js';
+import { Cards } from './cards.js';
+import { Chips } from './chips.js';
+import { Editor } from './editor.js';
+import { colourOf } from './palette.js';
+import { find } from './session.js';
+
+const NEAR = [14, 14]; // CSS pixels from a click to its chips
+
+export class Workbench {
+  editor = null;
+  doc = null;
+  #hovered = null; // the id of the object under the pointer or whose card is
+  #frame = null;
+
+  /** parts: {stage, view, hand, hover, tools, settings, toasts, status, elements}. */
+  constructor(parts) {
+    Object.assign(this, parts);
+    const { elements } = this;
+    this.chips = new Chips(elements.chips, {
+      pick: (picked) => this.editor.pick(picked),
+      preview: (mask) => this.stage.setPreview(mask && { mask, sign: 1 }),
+    });
+    this.cards = new Cards(elements.list, elements.listHeader, this.#cardActions(), (mask, size) => this.#thumbnail(mask, size));
+    this.view.onChange(() => this.#viewChanged());
+  }
+
+  /** Look at another photo; null: there is none. */
+  show(doc) {
+    this.doc = doc;
+    this.hover.clear();
+    this.editor = doc && doc.session && new Editor(doc, this.settings, { tell: (words) => this.toasts.say(words), onChange: () => this.changed() });
+    this.stage.setPhoto(doc?.bitmap ?? null);
+    this.elements.app.toggleAttribute('data-empty', !doc);
+    this.elements.stage.setAttribute('aria-label', doc ? `Photo ${doc.name}` : 'Photo');
+    if (doc?.size) this.view.setImage(...doc.size);
+    this.editor?.wake();
+    this.draw();
+  }
+
+  /** The work has changed: the pointer's preview may be another, and everything is drawn anew. */
+  changed() {
+    this.hover.clear();
+    this.draw();
+    this.hand.again();
+  }
+
+  /** Draw everything anew, once, before the next frame. */
+  draw() {
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = null;
+      this.#draw();
+    });
+  }
+
+  /** An object is pointed at, on the photo or in the list. */
+  over(id) {
+    if (id === this.#hovered) return;
+    this.#hovered = id;
+    this.draw();
+  }
+
+  #draw() {
+    const { editor, doc } = this;
+    const state = editor?.state ?? { objects: [], current: null };
+    this.#drawObjects(state);
+    this.#drawCurrent(state);
+    this.drawPrompts();
+    this.#drawChips();
+    this.#drawSide(state);
+    this.#drawTools();
+    this.#say(doc);
+  }
+
+  #drawObjects({ objects, current }) {
+    const drawn = objects.map((thing) => ({
+      id: thing.id,
+      mask: thing.final.mask,
+      colour: colourOf(thing.colour),
+      label: thing.label,
+      hidden: this.doc.hidden.has(thing.id) || current?.of?.id === thing.id,
+      selected: this.editor.selected.has(thing.id),
+      hovered: this.#hovered === thing.id,
+    }));
+    this.stage.setObjects(drawn);
+  }
+
+  #drawCurrent({ current }) {
+    const mask = current && this.doc.finals.shown(this.editor.making);
+    const colour = current && (current.of?.colour ?? current.id - 1);
+    this.stage.setCurrent(mask ? { mask, colour: colourOf(colour) } : null);
+  }
+
+  /** Points and box, with a point that is being dragged where it is now, and the keyboard's cursor. */
+  drawPrompts() {
+    const { dragged, cursor } = this.hand;
+    const making = this.editor?.making ?? chain.EMPTY;
+    const points = chain.pointsOf(making).map(({ x, y }, n) => (dragged?.point === n ? dragged.to : [x, y]));
+    this.stage.setPrompts({
+      points,
+      labels: chain.pointsOf(making).map(({ label }) => label),
+      box: chain.boxOf(making),
+      pending: cursor && { x: cursor[0], y: cursor[1], label: this.tools.label(false) },
+    });
+  }
+
+  #drawChips() {
+    const making = this.editor?.placed ? null : this.editor?.making;
+    const [point] = making ? chain.pointsOf(making) : [];
+    const place = point && this.view.toScreen(point.x, point.y);
+    this.chips.render(making, place && [place[0] + NEAR[0], place[1] + NEAR[1]]);
+  }
+
+  #drawSide({ objects, current }) {
+    const { elements, editor, doc, settings } = this;
+    const shown = {
+      hidden: doc?.hidden ?? new Set(),
+      selected: editor?.selected ?? new Set(),
+      current: current?.id ?? null,
+      area: doc?.size ? doc.size[0] * doc.size[1] : 1,
+      labels: settings.labels,
+    };
+    this.cards.render(objects, shown);
+    elements.making.hidden = !current;
+    elements.selection.hidden = shown.selected.size === 0;
+  }
+
+  #drawTools() {
+    const { tools, editor, elements } = this;
+    elements.app.setAttribute('data-tool-now', tools.tool);
+    for (const button of elements.app.querySelectorAll('[data-tool]')) press(button, button.dataset.tool === tools.tool);
+    for (const button of elements.app.querySelectorAll('[data-mode]')) press(button, button.dataset.mode === tools.mode);
+    elements.app.querySelector('[data-command="undo"]').disabled = !editor?.doc.session.canUndo && !editor?.placed;
+    elements.app.querySelector('[data-command="redo"]').disabled = !editor?.doc.session.canRedo;
+  }
+
+  #say(doc) {
+    const answer = this.editor?.current && chain.lastAnswer(this.editor.current.making);
+    this.status.set('photo', doc ? stateOf(doc) : 'No photo yet');
+    this.status.set('window', doc?.windows?.isOpening ? 'looking closer…' : doc?.windows?.active ? 'close up: the visible part is encoded' : '');
+    this.status.set('answer', answer?.error ? answer.error : doc?.asker.waiting ? 'asking…' : '');
+    this.status.set('hover', this.hover.isSlow ? 'preview off: the line is slow' : '');
+    const { progress } = this.elements;
+    progress.hidden = !doc || doc.state === 'ready' || doc.state === 'failed';
+    progress.classList.toggle('is-endless', doc?.state !== 'uploading');
+    progress.firstElementChild.style.width = doc?.state === 'uploading' ? `${100 * doc.progress}%` : '';
+  }
+
+  #viewChanged() {
+    this.doc?.windows?.look(this.view.visibleBox());
+    this.#drawChips();
+    this.status.set('zoom', this.doc ? `${Math.round(this.view.scale * this.view.ratio * 100)} %` : '');
+  }
+
+  #thumbnail(mask, size) {
+    return this.stage.thumbnail(mask, size);
+  }
+
+  #cardActions() {
+    const act = (name) => (...values) => this.editor[name](...values);
+    return {
+      select: (id, adding) => this.editor.select([id], { adding }),
+      reopen: act('reopen'),
+      rename: (id, label) => (this.settings.use(label), this.editor.rename(id, label)),
+      recolour: act('recolour'),
+      setLocked: act('setLocked'),
+      reorder: act('reorder'),
+      remove: (id) => this.editor.remove([id]),
+      hover: (id) => this.over(id),
+      setHidden: (id, hidden) => (hidden ? this.doc.hidden.add(id) : this.doc.hidden.delete(id), this.draw()),
+      showAll: (all) => this.#showAll(all),
+    };
+  }
+
+  #showAll(all) {
+    if (!this.doc) return;
+    this.doc.hidden = new Set(all ? [] : this.editor.state.objects.map(({ id }) => id));
+    this.draw();
+  }
+
+  /** Select an object on the photo; null: none. */
+  select(id, adding) {
+    this.editor.select(id === null ? [] : [id], { adding });
+    if (id !== null) this.cards.reveal(id);
+  }
+
+  /** The selected objects' Things. */
+  get selectedThings() {
+    return [...(this.editor?.selected ?? [])].map((id) => find(this.editor.state, id));
+  }
+}
+
+const press = (button, isPressed) => button.setAttribute('aria-pressed', String(isPressed));
+
+function stateOf(doc) {
+  const size = doc.size ? `${doc.size[0]} × ${doc.size[1]}` : '';
+  const states = {
+    waiting: 'waiting',
+    uploading: `uploading, ${Math.round(100 * doc.progress)} %`,
+    encoding: 'encoding; clicks are kept until it is done',
+    ready: 'ready',
+    failed: doc.error,
+  };
+  return [doc.name, size, states[doc.state]].filter(Boolean).join(' · ');
+}
