@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clickmask import Segmenter
-from clickmask.service import rle as ours
 from playwright.sync_api import Page
 from pycocotools import mask as coco
+
+from clickmask import Segmenter
+from clickmask.service import rle as ours
 
 PHOTO = Path(__file__).resolve().parents[2] / "examples" / "photos" / "dogs.jpg"
 
@@ -109,7 +110,9 @@ def test_area_bounds_and_emptiness_are_those_of_the_service(modules: Page, photo
     given = [_coco(mask) for mask in [*_masks(), photo_masks[0]]]
     told = _ask(modules, "a[0].map((m) => [rle.area(m), rle.bounds(m), rle.isEmpty(m)])", given)
     boxes = [ours.box(one) for one in given]
-    assert told == [[ours.area(one), list(box) if box else None, box is None] for one, box in zip(given, boxes)]
+    assert told == [
+        [ours.area(one), list(box) if box else None, box is None] for one, box in zip(given, boxes, strict=True)
+    ]
 
 
 def test_every_pixel_and_none_outside_is_contained_as_in_the_bitmap(modules: Page) -> None:
@@ -130,9 +133,9 @@ def _nearest(mask: np.ndarray, old: dict[str, Any], new: dict[str, Any]) -> np.n
     def centres(low: float, high: float, count: int) -> np.ndarray:
         return low + (np.arange(count) + 0.5) * ((high - low) / count)
 
-    (l, t, r, b), (x0, y0, x1, y1) = old["box"], new["box"]
-    columns = np.floor((centres(x0, x1, new["width"]) - l) * (mask.shape[1] / (r - l))).astype(int)
-    rows = np.floor((centres(y0, y1, new["height"]) - t) * (mask.shape[0] / (b - t))).astype(int)
+    (left, top, right, bottom), (x0, y0, x1, y1) = old["box"], new["box"]
+    columns = np.floor((centres(x0, x1, new["width"]) - left) * (mask.shape[1] / (right - left))).astype(int)
+    rows = np.floor((centres(y0, y1, new["height"]) - top) * (mask.shape[0] / (bottom - top))).astype(int)
     inside = np.outer((rows >= 0) & (rows < mask.shape[0]), (columns >= 0) & (columns < mask.shape[1]))
     return mask[np.clip(rows, 0, mask.shape[0] - 1)][:, np.clip(columns, 0, mask.shape[1] - 1)] & inside
 

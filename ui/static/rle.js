@@ -98,7 +98,7 @@ export function intersect(a, b) {
   return combine(a, b, (inA, inB) => (inA & inB) === 1);
 }
 
-/** What is in `a` and not in `b`. @param {Rle} a @param {Rle} b @returns {Rle} @throws {RangeError} their sizes differ */
+/** What is in `a`, not in `b`. @param {Rle} a @param {Rle} b @returns {Rle} @throws {RangeError} their sizes differ */
 export function subtract(a, b) {
   return combine(a, b, (inA, inB) => inA > inB);
 }
