@@ -1,19 +1,22 @@
 /**
  * Masks on a canvas: filled, and outlined as wide at every zoom. All is drawn in image coordinates, under the view's
- * transform; `scale` is CSS pixels per image pixel, `ratio` device pixels per CSS pixel.
+ * transform. It runs on the page and in its worker.
+ *
+ * @typedef {{scale: number, x: number, y: number, ratio: number, width: number, height: number}} Place  as a View
  */
 
 import { pathOf } from "./outline.js";
 import { css } from "./palette.js";
+import { tintOf } from "./tint.js";
 
 const LINE = 1.5; // CSS pixels
-const HALO = 5;
+const HALO = 2.25; // on either side of the line
 const GLOW = 3;
 const DASHES = [6, 4];
 const WHITE = [255, 255, 255];
-export const PREVIEW_OPACITY = 0.35;
+const MANY_RUNS = 150_000; // characters of text: noise, whose edge would take seconds to draw
 
-/** Image coordinates from here on. @param {CanvasRenderingContext2D} context @param {{scale, x, y}} view */
+/** Image coordinates from here on. @param {CanvasRenderingContext2D} context @param {Place} view */
 export function enterImage(context, view) {
   context.transform(view.scale, 0, 0, view.scale, view.x, view.y);
 }
@@ -21,26 +24,57 @@ export function enterImage(context, view) {
 /**
  * One mask.
  * @param {CanvasRenderingContext2D} context in image coordinates
- * @param {{scale: number, ratio: number}} view
+ * @param {Place} view
  * @param {object} mask
  * @param {{colour: number[], opacity: number, selected?: boolean, dashed?: boolean}} look
  */
 export function drawMask(context, view, mask, { colour, opacity, selected = false, dashed = false }) {
+  if (isNoise(mask)) {
+    drawTint(context, mask, colour, opacity);
+    return;
+  }
   const path = pathOf(mask, view.scale * view.ratio);
   context.lineJoin = "round";
   context.fillStyle = css(colour, opacity);
   context.fill(path, "evenodd");
-  if (selected) strokePath(context, view, path, css(WHITE), HALO);
+  if (selected) strokePath(context, view, path, css(WHITE), LINE + 2 * HALO);
   context.setLineDash(dashed ? DASHES.map((length) => length / view.scale) : []);
   strokePath(context, view, path, css(colour), LINE);
   context.setLineDash([]);
 }
 
-/** What is under the pointer: a light along the edge. */
+/** What is under the pointer: a light along its edge. */
 export function drawGlow(context, view, mask, colour) {
+  if (isNoise(mask)) return;
   const path = pathOf(mask, view.scale * view.ratio);
-  strokePath(context, view, path, css(WHITE, 0.7), LINE + 2 * GLOW);
+  context.lineJoin = "round";
+  strokePath(context, view, path, css(WHITE, 0.6), LINE + 2 * GLOW);
   strokePath(context, view, path, css(colour), LINE + 1);
+}
+
+/**
+ * Finished objects, the lowest first, on a canvas as large as the view.
+ * @param {OffscreenCanvas} canvas
+ * @param {Place} view
+ * @param {{mask: object, colour: number[], selected: boolean}[]} objects
+ * @param {number} opacity
+ */
+export function drawObjects(canvas, view, objects, opacity) {
+  const context = canvas.getContext("2d");
+  context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
+  enterImage(context, view);
+  for (const { mask, colour, selected } of objects) drawMask(context, view, mask, { colour, selected, opacity });
+}
+
+function isNoise({ rle }) {
+  return rle.counts.length > MANY_RUNS;
+}
+
+function drawTint(context, mask, colour, opacity) {
+  const [x0, y0, x1, y1] = mask.box;
+  context.globalAlpha = Math.max(opacity, 0.2); // it has no outline by which it would be seen
+  context.drawImage(tintOf(mask, colour), x0, y0, x1 - x0, y1 - y0);
+  context.globalAlpha = 1;
 }
 
 function strokePath(context, view, path, style, width) {

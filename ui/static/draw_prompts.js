@@ -17,7 +17,9 @@ const DARK = "rgb(0 0 0 / 0.55)";
  */
 export function drawPrompts(context, view, { points = [], labels = [], box, pending, selectedPoint }) {
   if (box) drawBox(context, view, box);
-  points.forEach((point, i) => drawPoint(context, view.toScreen(...point), labels[i], { selected: i === selectedPoint }));
+  points.forEach((point, i) => {
+    drawPoint(context, view.toScreen(...point), labels[i], { selected: i === selectedPoint });
+  });
   if (pending) drawPoint(context, view.toScreen(pending.x, pending.y), pending.label, { pending: true });
 }
 
@@ -36,22 +38,11 @@ export function drawBox(context, view, [x0, y0, x1, y1]) {
   context.setLineDash([]);
 }
 
-/** The stroke under way. @param {{op: string, kind: string, radius: number, points: number[][]}} stroke */
-export function drawStroke(context, view, { op, kind, radius, points }, colour) {
+/** The line of a lasso under way. @param {{points: number[][]}} stroke image coordinates */
+export function drawLasso(context, view, { points }) {
   const path = new Path2D();
-  points.forEach((point) => path.lineTo(...view.toScreen(...point)));
-  context.lineCap = context.lineJoin = "round";
-  const tint = op === "add" ? colour : RED;
-  if (kind === "brush") {
-    if (points.length === 1) path.lineTo(...view.toScreen(...points[0]));
-    context.strokeStyle = css(tint, 0.5);
-    context.lineWidth = 2 * radius * view.scale;
-    context.stroke(path);
-    return;
-  }
-  context.fillStyle = css(tint, 0.35);
-  context.fill(path);
-  path.closePath();
+  for (const point of points) path.lineTo(...view.toScreen(...point));
+  context.lineJoin = "round";
   outlineTwice(context, path);
 }
 

@@ -3,120 +3,146 @@
  * Setters only note what changed; it is drawn once in the next frame, and only on the canvases it concerns.
  */
 
-import { drawGlow, drawMask, enterImage, PREVIEW_OPACITY } from "./draw_masks.js";
-import { drawBox, drawBrushCursor, drawPrompts, drawStroke } from "./draw_prompts.js";
 import { Layer } from "./layer.js";
-import { PREVIEW } from "./palette.js";
-import { contains } from "./rle.js";
+import { emptyMask, isOn } from "./masks.js";
+import { ObjectsLayer } from "./objects_layer.js";
+import { Photo } from "./photo.js";
+import { Rasters } from "./rasters.js";
+import { emptyScene, paintCurrent, paintPhoto, paintPrompts, visibleObjects } from "./scene.js";
+import { thumbnail } from "./thumbnail.js";
 
-const PIXELATED = 4; // CSS pixels per image pixel from which on pixels are shown as squares
-const NO_PROMPTS = { points: [], labels: [], box: null, pending: null, selectedPoint: null };
+const MODEL_SIDE = 1024; // pixels of a raster on which strokes are shown that have no mask below them
 
 export class Stage {
   #element;
   #view;
+  #rasters;
+  #ownRasters;
   #layers;
+  #objectsLayer;
+  #objectsStale = true;
+  #scene = emptyScene();
   #frame = 0;
+  #wanted = null; // the current object as it was set last
+  #painting = 0; // strokes that are being laid on a mask
   #waiting = [];
-  #observer;
-  #stopListening;
-  #photo = null;
-  #objects = [];
-  #current = null;
-  #preview = null;
-  #prompts = NO_PROMPTS;
-  #rubberBand = null;
-  #stroke = null;
-  #brush = null;
-  #options = { opacity: 0.4, showMasks: true, showPoints: true, previewColour: PREVIEW };
+  #stops = [];
 
   /**
    * @param {HTMLElement} element positioned; the canvases fill it
    * @param {import("./view.js").View} view is told the element's size
+   * @param {Rasters} [rasters] to share; it is then not closed here
    */
-  constructor(element, view) {
-    this.#element = element;
+  constructor(element, view, rasters) {
     this.#view = view;
-    this.#layers = {
-      photo: new Layer(element, (context) => this.#paintPhoto(context)),
-      objects: new Layer(element, (context) => this.#paintObjects(context)),
-      current: new Layer(element, (context) => this.#paintCurrent(context)),
-      prompts: new Layer(element, (context) => this.#paintPrompts(context)),
-    };
-    this.#stopListening = view.onChange(() => this.#mark("photo", "objects", "current", "prompts"));
-    this.#observer = new ResizeObserver(() => this.#resize());
-    this.#observer.observe(element);
+    this.#rasters = rasters ?? new Rasters();
+    this.#ownRasters = !rasters;
+    this.#element = createFrame(element);
+    const layer = (paint) => new Layer(this.#element, (context) => paint(context, view, this.#scene));
+    const photo = layer(paintPhoto);
+    this.#objectsLayer = new ObjectsLayer(this.#element, this.#rasters, () => this.#request());
+    this.#layers = { photo, current: layer(paintCurrent), prompts: layer(paintPrompts) };
+    this.#stops.push(view.onChange(() => this.#mark("photo", "objects", "current", "prompts")));
+    this.#stops.push(watchSize(this.#element, () => this.#resize()));
     this.#resize();
   }
 
-  /** The photo; null for none. It is not closed here. @param {ImageBitmap | null} photo */
-  setPhoto(photo) {
-    this.#photo = photo;
+  /**
+   * The photo; null for none. It stays the caller's, but must not be closed while it is shown.
+   * @param {ImageBitmap | null} bitmap
+   * @returns {Promise<void>} when it can be drawn small as quickly as large
+   */
+  async setPhoto(bitmap) {
+    this.#scene.photo?.close();
+    const photo = bitmap && new Photo(bitmap);
+    this.#scene.photo = photo;
     this.#mark("photo");
+    await photo?.prepare();
+    if (this.#scene.photo === photo) this.#mark("photo");
   }
 
   /**
-   * The finished objects, the lowest first.
+   * The finished objects, the lowest first. Masks are known by identity: give the same one while it is the same.
    * @param {{id: any, mask: object, colour: number[], hidden?: boolean, selected?: boolean, hovered?: boolean,
    *          label?: string}[]} objects colour: [r, g, b]
    */
   setObjects(objects) {
-    this.#objects = objects;
-    this.#mark("objects");
+    if (!looksSame(objects, this.#scene.objects)) this.#mark("objects");
+    this.#scene.objects = objects;
+    this.#mark("current", "prompts");
   }
 
-  /** The object in the making. @param {{mask, colour, strokes?, dashed?} | null} current */
-  setCurrent(current) {
-    this.#current = current;
+  /**
+   * The object in the making; strokes are laid on its mask, or on nothing when it has none.
+   * @param {{mask: object | null, colour: number[], strokes?: object[], dashed?: boolean} | null} current
+   */
+  async setCurrent(current) {
+    if (!current?.strokes?.length) {
+      this.#showCurrent(current);
+      return;
+    }
+    this.#wanted = current;
+    this.#painting += 1;
+    const mask = await this.#rasters.paint(current.mask ?? this.#nothing(), current.strokes);
+    this.#painting -= 1;
+    if (this.#wanted === current) this.#showCurrent(current, mask);
+  }
+
+  #showCurrent(current, mask = current?.mask) {
+    this.#wanted = current;
+    this.#scene.current = current && { ...current, mask };
     this.#mark("current");
   }
 
-  /** What a click would give. @param {{mask: object, sign: 1 | -1} | null} preview */
+  /** What a click would give: + or - by its sign. @param {{mask: object, sign: 1 | -1} | null} preview */
   setPreview(preview) {
-    this.#preview = preview;
-    this.#mark("current");
+    this.#set("preview", preview, "current");
   }
 
-  /** @param {{points, labels, box, pending, selectedPoint} | null} prompts image coordinates */
+  /**
+   * Image coordinates.
+   * @param {{points: number[][], labels: number[], box?: number[] | null, pending?: {x, y, label} | null,
+   *          selectedPoint?: number | null} | null} prompts
+   */
   setPrompts(prompts) {
-    this.#prompts = prompts ?? NO_PROMPTS;
-    this.#mark("prompts");
+    this.#set("prompts", prompts, "prompts");
   }
 
   /** The box being drawn. @param {number[] | null} box [x0, y0, x1, y1], image coordinates */
   setRubberBand(box) {
-    this.#rubberBand = box;
-    this.#mark("prompts");
+    this.#set("rubberBand", box, "prompts");
   }
 
-  /** The stroke being drawn. @param {object | null} stroke */
+  /** The stroke being drawn. @param {import("./strokes.js").Stroke | null} stroke may go on growing */
   setStroke(stroke) {
-    this.#stroke = stroke;
-    this.#mark("prompts");
+    this.#set("stroke", stroke?.points.length ? stroke : null, "current", "prompts");
   }
 
   /** @param {{x: number, y: number, radius: number} | null} cursor image coordinates */
   setBrushCursor(cursor) {
-    this.#brush = cursor;
-    this.#mark("prompts");
+    this.#set("brush", cursor, "prompts");
   }
 
   /** @param {{opacity?: number, showMasks?: boolean, showPoints?: boolean, previewColour?: number[]}} options */
   setOptions(options) {
-    Object.assign(this.#options, options);
-    this.#mark("objects", "current", "prompts");
+    this.#set("options", { ...this.#scene.options, ...options }, "objects", "current", "prompts");
   }
 
   /** The id of the topmost visible object at an image point; null for none. */
   pick(x, y) {
-    if (!this.#options.showMasks) return null;
-    const found = this.#objects.findLast(({ mask, hidden }) => !hidden && isOn(mask, x, y));
-    return found ? found.id : null;
+    return visibleObjects(this.#scene).findLast(({ mask }) => isOn(mask, x, y))?.id ?? null;
+  }
+
+  /** As thumbnail.js has it, of the photo that is shown. @returns {HTMLCanvasElement | null} */
+  thumbnail(mask, size) {
+    return this.#scene.photo && thumbnail(this.#scene.photo, mask, size);
   }
 
   /** When each layer was last painted, by performance.now(): {photo, objects, current, prompts}. */
   get paintedAt() {
-    return Object.fromEntries(Object.entries(this.#layers).map(([name, layer]) => [name, layer.paintedAt]));
+    const { photo, current, prompts } = this.#layers;
+    const objects = this.#objectsLayer.paintedAt;
+    return { photo: photo.paintedAt, objects, current: current.paintedAt, prompts: prompts.paintedAt };
   }
 
   /** Resolves when all that was set until now is painted. @returns {Promise<void>} */
@@ -129,14 +155,23 @@ export class Stage {
 
   /** Takes the canvases off the element. */
   close() {
-    this.#observer.disconnect();
-    this.#stopListening();
+    for (const stop of this.#stops) stop();
     cancelAnimationFrame(this.#frame);
-    for (const layer of Object.values(this.#layers)) layer.canvas.remove();
+    this.#scene.photo?.close();
+    this.#element.remove();
+    if (this.#ownRasters) this.#rasters.close();
+  }
+
+  #set(part, value, ...layers) {
+    this.#scene[part] = value;
+    this.#mark(...layers);
   }
 
   #mark(...names) {
-    for (const name of names) this.#layers[name].isStale = true;
+    for (const name of names) {
+      if (name === "objects") this.#objectsStale = true;
+      else this.#layers[name].isStale = true;
+    }
     this.#request();
   }
 
@@ -146,9 +181,15 @@ export class Stage {
 
   #paint() {
     this.#frame = 0;
+    if (this.#objectsStale) {
+      this.#objectsLayer.show(visibleObjects(this.#scene), this.#view, this.#scene.options.opacity);
+      this.#objectsStale = false;
+    }
+    this.#objectsLayer.follow(this.#view);
     for (const layer of Object.values(this.#layers)) {
       if (layer.isStale) layer.paint(this.#view.ratio);
     }
+    if (!this.#objectsLayer.isDone || this.#painting > 0) return;
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
@@ -159,47 +200,46 @@ export class Stage {
     this.#paint();
   }
 
-  #paintPhoto(context) {
-    if (!this.#photo) return;
-    enterImage(context, this.#view);
-    context.imageSmoothingEnabled = this.#view.scale < PIXELATED;
-    context.drawImage(this.#photo, 0, 0);
-  }
-
-  #paintObjects(context) {
-    if (!this.#options.showMasks) return;
-    enterImage(context, this.#view);
-    for (const { mask, colour, hidden, selected } of this.#objects) {
-      if (!hidden) drawMask(context, this.#view, mask, { colour, selected, opacity: this.#options.opacity });
-    }
-  }
-
-  #paintCurrent(context) {
-    if (!this.#options.showMasks) return;
-    enterImage(context, this.#view);
-    const hovered = this.#objects.find((object) => object.hovered && !object.hidden);
-    if (hovered) drawGlow(context, this.#view, hovered.mask, hovered.colour);
-    if (this.#current?.mask) drawMask(context, this.#view, this.#current.mask, this.#look(this.#current));
-    if (this.#preview) {
-      const look = { colour: this.#options.previewColour, opacity: PREVIEW_OPACITY, dashed: this.#current !== null };
-      drawMask(context, this.#view, this.#preview.mask, look);
-    }
-  }
-
-  #look({ colour, dashed }) {
-    return { colour, dashed, opacity: this.#options.opacity };
-  }
-
-  #paintPrompts(context) {
-    const colour = this.#current?.colour ?? this.#options.previewColour;
-    if (this.#stroke) drawStroke(context, this.#view, this.#stroke, colour);
-    if (this.#options.showPoints) drawPrompts(context, this.#view, this.#prompts);
-    if (this.#rubberBand) drawBox(context, this.#view, this.#rubberBand);
-    if (this.#brush) drawBrushCursor(context, this.#view, this.#brush);
+  #nothing() {
+    const { imageWidth, imageHeight } = this.#view;
+    const scale = Math.min(1, MODEL_SIDE / Math.max(imageWidth, imageHeight));
+    const box = [0, 0, imageWidth, imageHeight];
+    return emptyMask({ width: Math.ceil(imageWidth * scale), height: Math.ceil(imageHeight * scale), box });
   }
 }
 
-function isOn({ rle, box: [x0, y0, x1, y1] }, x, y) {
-  const [height, width] = rle.size;
-  return contains(rle, Math.floor(((x - x0) / (x1 - x0)) * width), Math.floor(((y - y0) / (y1 - y0)) * height));
+/** Whether the objects' canvas would be the same: the light and the name under the pointer are not on it. */
+function looksSame(objects, before) {
+  const isSame = (one, other) =>
+    one.mask === other.mask &&
+    String(one.colour) === String(other.colour) &&
+    Boolean(one.hidden) === Boolean(other.hidden) &&
+    Boolean(one.selected) === Boolean(other.selected);
+  return objects.length === before.length && objects.every((one, i) => isSame(one, before[i]));
+}
+
+function createFrame(element) {
+  const frame = document.createElement("div");
+  frame.setAttribute("aria-hidden", "true");
+  Object.assign(frame.style, { position: "absolute", inset: "0", overflow: "hidden", pointerEvents: "none" });
+  element.prepend(frame);
+  return frame;
+}
+
+/** Calls back when the element's size or the device pixels per CSS pixel change; the function returned stops it. */
+function watchSize(element, changed) {
+  const observer = new ResizeObserver(changed);
+  observer.observe(element);
+  let screen = null;
+  const watchScreen = () => {
+    screen?.removeEventListener("change", watchScreen);
+    if (screen) changed();
+    screen = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
+    screen.addEventListener("change", watchScreen);
+  };
+  watchScreen();
+  return () => {
+    observer.disconnect();
+    screen.removeEventListener("change", watchScreen);
+  };
 }
