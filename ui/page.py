@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.themes import Base
 
 HEAD = '<link rel="stylesheet" href="{root}/page/page.css"><link rel="icon" href="{root}/page/icon.svg">'
+STYLE = ".gradio-container { padding: 8px !important; } footer { display: none !important; }"
+FORMATS = {
+    "Cut-outs": "cutout",
+    "Masks (PNG)": "png",
+    "COCO": "coco",
+    "LabelMe": "labelme",
+    "clickmask JSON": "json",
+    "Overlay": "overlay",
+}
+
 _CANVAS = Path(__file__).with_name("static") / "canvas.html"
 _START = """
-const {{ start }} = await import(new URL("{root}/page/main.js", location.href));
-start(element, "{root}");
+(async () => {{
+  const {{ start }} = await import(new URL("{root}/page/main.js", location.href));
+  await start(element, {{ root: "{root}", maxBytes: {max_bytes} }});
+}})();
 """
+_HERE, _ALL = "this photo", "all photos"
 
 
 def theme() -> Base:
@@ -21,13 +36,58 @@ def theme() -> Base:
     return Base(font=plain, font_mono=("ui-monospace", "monospace"))
 
 
-def build_page(root: str) -> gr.Blocks:
-    """The page. root: the path under which a proxy shows the service, or nothing."""
+def build_page(root: str, max_bytes: int, provenance: Mapping[str, Any]) -> gr.Blocks:
+    """The page.
+
+    root: the path under which a proxy shows the service, or nothing. max_bytes: the largest photo file. provenance: the
+    model's, to be named.
+    """
     with gr.Blocks(title="clickmask", analytics_enabled=False, fill_width=True) as page:
-        gr.HTML(
-            html_template=_CANVAS.read_text(encoding="utf-8"),
-            js_on_load=f"(async () => {{{_START.format(root=root)}}})()",
-            apply_default_css=False,
-            elem_id="clickmask",
-        )
+        with gr.Tab("Click"):
+            gr.HTML(
+                html_template=_CANVAS.read_text(encoding="utf-8"),
+                js_on_load=_START.format(root=root, max_bytes=max_bytes),
+                apply_default_css=False,
+                elem_id="clickmask",
+            )
+            with gr.Row():
+                _view()
+                _export()
+        with gr.Tab("API") as api:
+            _snippets(api)
+        gr.Markdown(_about(provenance), elem_id="clickmask-about")
     return page
+
+
+def _view() -> None:
+    with gr.Accordion("View and clean-up", open=False):
+        opacity = gr.Slider(0, 90, 40, step=5, label="Strength of the colours, %")
+        clean = gr.Slider(0, 2, 0, step=0.1, label="Remove specks and fill holes below, % of the object's area")
+        brush = gr.Slider(2, 200, 14, step=1, label="Radius of the brush, pixels on the screen")
+    opacity.input(None, opacity, js="(value) => window.clickmask.settings.set({ opacity: value / 100 })")
+    clean.release(None, clean, js="(value) => window.clickmask.clean(value / 100)")
+    brush.input(None, brush, js="(value) => window.clickmask.setBrush(value)")
+
+
+def _export() -> None:
+    with gr.Accordion("Export", open=False, elem_id="clickmask-export"):
+        formats = gr.CheckboxGroup(list(FORMATS.items()), value=["cutout"], label="What")
+        which = gr.Radio([_HERE, _ALL], value=_HERE, label="Of")
+        with gr.Row():
+            pad = gr.Slider(0, 100, 0, step=1, label="Pixels around a cut-out")
+            feather = gr.Slider(0, 20, 0, step=0.5, label="Soft edge of a cut-out, pixels")
+        button = gr.Button("Export", variant="primary")
+    call = f"""(formats, which, pad, feather) =>
+        window.clickmask.exporter.exportNow({{ formats, all: which === "{_ALL}", pad, feather }})"""
+    button.click(None, [formats, which, pad, feather], js=f"(...values) => {{ ({call})(...values); }}")
+
+
+def _snippets(tab: gr.Tab) -> None:
+    gr.Markdown("What you clicked last, for your own programs. The service's own documentation is at [/docs](docs).")
+    python = gr.Code(label="Python", language="python", interactive=False)
+    curl = gr.Code(label="curl", language="shell", interactive=False)
+    tab.select(None, None, [python, curl], js="() => window.clickmask.snippets()")
+
+
+def _about(provenance: Mapping[str, Any]) -> str:
+    return f"{provenance['model']} on {provenance['device']}, {provenance['precision']}"

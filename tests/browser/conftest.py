@@ -5,12 +5,22 @@ from __future__ import annotations
 import functools
 import http.server
 import shutil
+import sys
 import threading
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from clickmask import Segmenter
+
+HERE = Path(__file__).resolve().parent
+if str(HERE) not in sys.path:
+    sys.path.insert(0, str(HERE))
+
+from page_server import serving  # noqa: E402
+from screen import Screen, screen  # noqa: E402
 
 STATIC = Path(__file__).resolve().parents[2] / "ui" / "static"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -65,3 +75,23 @@ def modules(browser: Browser, modules_url: str) -> Generator[Page]:
     yield page
     page.close()
     assert not faults, faults
+
+
+@pytest.fixture(scope="session")
+def page_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """The page's address: `clickmask ui` in a process of its own, with the embedded weights."""
+    with serving(tmp_path_factory.mktemp("served")) as served:
+        yield served.url
+
+
+@pytest.fixture
+def desk(browser: Browser, page_url: str) -> Generator[Screen]:
+    """The page in a browser of its own, with no photo yet."""
+    with screen(browser, page_url) as shown:
+        yield shown
+
+
+@pytest.fixture(scope="session")
+def segmenter() -> Segmenter:
+    """The same model in Python, as an oracle."""
+    return Segmenter()

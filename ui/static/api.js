@@ -30,6 +30,7 @@ export class Api {
   /** root: the path under which a proxy shows the service, or ''. */
   constructor(root = '') {
     this.root = root;
+    this.asked = 0; // masks, but for previews
   }
 
   /**
@@ -56,6 +57,7 @@ export class Api {
 
   /** Masks of an image or window: see `MasksRequest` in the API's documentation. */
   masks(id, request, signal) {
+    if (!request.stream) this.asked += 1;
     return this.#json(`/v1/images/${id}/masks`, request, signal);
   }
 

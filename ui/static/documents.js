@@ -38,11 +38,14 @@ export class Doc {
 
   /** Its picture for the screen, and the work on it: needed while it is looked at. */
   async load() {
-    if (this.session === null) {
-      const saved = await this.context.store.session(this.id);
-      this.session = new Session(saved, () => this.context.onSession(this));
-    }
+    await this.loadSession();
     this.bitmap ??= await this.#picture();
+  }
+
+  /** The work on it alone. */
+  async loadSession() {
+    const saved = this.session ?? (await this.context.store.session(this.id));
+    this.session ??= new Session(saved, () => this.context.onSession(this));
   }
 
   /** Give the picture's memory back. */
@@ -105,7 +108,10 @@ export class Doc {
   }
 }
 
+const REGRET = 15_000; // ms in which a removed photo can be had back
+
 export class Documents {
+  #removed = new Map(); // Doc -> timer
   list = [];
   current = null;
   #opening = 0;
@@ -122,7 +128,7 @@ export class Documents {
     if (this.list.length) await this.open(this.list[0]);
   }
 
-  /** Open files, which were found fit: the first of them is looked at. images: from `newImage`. */
+  /** Open photos that came together, from `newImage`: the first of them is looked at. */
   async add(images) {
     const docs = images.map((image) => new Doc(image, this.context));
     this.list.push(...docs);
@@ -153,16 +159,46 @@ export class Documents {
     return this.list[this.list.indexOf(this.current) + step];
   }
 
-  /** Close one; the work on it is gone. */
-  async remove(doc) {
+  /** Close one. The store forgets it after a while, or when the page goes; gives a function that has it back. */
+  remove(doc) {
     const place = this.list.indexOf(doc);
     this.list.splice(place, 1);
-    await this.context.store.removeImage(doc.id);
-    if (doc !== this.current) return;
-    const other = this.list[Math.min(place, this.list.length - 1)] ?? null;
+    const timer = setTimeout(() => this.#forget(doc), REGRET);
+    this.#removed.set(doc, timer);
+    if (doc === this.current) this.#openInstead(place);
+    else this.context.onChange(doc);
+    return () => this.#haveBack(doc, place);
+  }
+
+  /** Forget those that were closed, at once: the page goes. */
+  forgetRemoved() {
+    for (const doc of this.#removed.keys()) this.#forget(doc);
+  }
+
+  #openInstead(place) {
+    const doc = this.current;
+    const other = this.list[Math.min(place, this.list.length - 1)];
+    if (other) {
+      this.open(other);
+      return;
+    }
+    this.#opening += 1;
     this.current = null;
     doc.unload();
-    if (other) await this.open(other);
-    else this.context.onOpen(null);
+    this.context.onOpen(null);
+  }
+
+  #forget(doc) {
+    clearTimeout(this.#removed.get(doc));
+    this.#removed.delete(doc);
+    this.context.store.removeImage(doc.id);
+  }
+
+  #haveBack(doc, place) {
+    if (!this.#removed.has(doc)) return;
+    clearTimeout(this.#removed.get(doc));
+    this.#removed.delete(doc);
+    this.list.splice(place, 0, doc);
+    this.open(doc);
   }
 }

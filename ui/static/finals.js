@@ -1,13 +1,15 @@
 /** From what was clicked and painted to pixels: for the screen at once, and at the image's own resolution after. */
 
 import * as chain from './chain.js';
+import { emptyMask, onRaster, rasterOf, withPixels } from './masks.js';
+import { subtract, union } from './rle.js';
 
 const MODEL_SIDE = 1024;
 
 export class Finals {
   #settling = new WeakMap(); // Final -> promise of its full mask
   #painted = new WeakMap(); // Mask -> [{strokes, mask}]: what it became with so many strokes on it
-  #painting = new WeakSet(); // arrays of strokes that are being painted
+  #painting = new Set(); // arrays of strokes that are being painted
 
   /**
    * asker: of the image. size: [width, height]. rasters: see rasters.js. onReady(): something can be drawn, or saved,
@@ -16,6 +18,11 @@ export class Finals {
   constructor(asker, size, rasters, onReady) {
     Object.assign(this, { asker, size, rasters, onReady });
     this.nothing = this.blank(MODEL_SIDE);
+  }
+
+  /** Whether strokes are being painted. */
+  get isPainting() {
+    return this.#painting.size > 0;
   }
 
   /** What to show of an object in the making: the newest mask with the strokes on it; null when there is none yet. */
@@ -38,6 +45,7 @@ export class Finals {
     if (this.#painting.has(strokes)) return;
     this.#painting.add(strokes);
     const mask = await this.#apply(known.mask, strokes.slice(known.strokes.length));
+    this.#painting.delete(strokes);
     const entries = [...(this.#painted.get(base) ?? []), { strokes, mask }];
     this.#painted.set(base, entries.sort((a, b) => a.strokes.length - b.strokes.length));
     this.onReady();
@@ -79,10 +87,7 @@ export class Finals {
   async #apply(mask, strokes) {
     let result = mask;
     for (const run of runsOf(strokes)) {
-      result =
-        run[0].kind === 'object'
-          ? await this.rasters.combine(result, run.map(({ op, final }) => ({ op, mask: final.mask })))
-          : await this.rasters.paint(result, run);
+      result = run[0].kind === 'object' ? run.reduce(withObject, result) : await this.rasters.paint(result, run);
     }
     return result;
   }
@@ -91,18 +96,15 @@ export class Finals {
   blank(side) {
     const scale = Math.min(1, side / Math.max(...this.size));
     const [width, height] = this.size.map((length) => Math.max(1, Math.round(length * scale)));
-    return {
-      rle: this.rasters.emptyRle(width, height),
-      box: [0, 0, ...this.size],
-      area: 0,
-      bounds: null,
-      score: null,
-      stability: null,
-      index: 0,
-      maskId: null,
-      full: scale === 1,
-    };
+    const nothing = emptyMask({ width, height, box: [0, 0, ...this.size] });
+    return { ...nothing, score: null, stability: null, index: 0, maskId: null, full: scale === 1 };
   }
+}
+
+/** A mask with a finished object's pixels added, or taken away. */
+function withObject(mask, { op, final }) {
+  const { rle } = onRaster(final.mask, rasterOf(mask));
+  return withPixels(mask, op === 'add' ? union(mask.rle, rle) : subtract(mask.rle, rle));
 }
 
 function runsOf(strokes) {

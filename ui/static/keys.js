@@ -44,6 +44,10 @@ export const TABLE = [
   ['merge', ['m'], 'always', 'Merge the selected objects'],
   ['subtract', ['u'], 'editing', 'Take the selected objects off this one'],
   ['rename', ['f2', 't'], 'always', 'Name the object'],
+  ['left', ['arrowleft'], 'always', 'Move the cursor'],
+  ['right', ['arrowright'], 'always', 'Move the cursor'],
+  ['up', ['arrowup'], 'always', 'Move the cursor'],
+  ['down', ['arrowdown'], 'always', 'Move the cursor'],
   ['help', ['?', 'shift+?'], 'always', 'This help'],
 ];
 

@@ -1,1 +1,284 @@
-export function start(element, root) { element.querySelector(".cm-app").textContent = "started"; }
+/** Puts the page together. */
+
+import { Api } from './api.js';
+import { commandsOf } from './commands.js';
+import { decodePhoto } from './decode.js';
+import { Documents } from './documents.js';
+import { el } from './dom.js';
+import { Exporter } from './exporter.js';
+import { Gestures } from './gestures.js';
+import { Hand } from './hand.js';
+import { showHelp } from './help.js';
+import { Hover } from './hover.js';
+import { Intake } from './intake.js';
+import { Keys } from './keys.js';
+import { Rasters } from './rasters.js';
+import { Settings } from './settings.js';
+import { snippetsFor } from './snippets.js';
+import { Stage } from './stage.js';
+import { newImage, openStore, openWorkspace, takeUp } from './store.js';
+import { FilmStrip } from './strip.js';
+import { Tools } from './tools.js';
+import { View } from './view.js';
+import { Status, Toasts } from './words.js';
+import { Workbench } from './workbench.js';
+
+const EXAMPLES = ['dogs', 'clock', 'nuthatch', 'fig'];
+
+/**
+ * Start the page in Gradio's element. options: {root, maxBytes}: the path under which a proxy shows the service, and the
+ * largest file it takes. The page itself, for what stands around it in Gradio, is `window.clickmask`.
+ */
+export async function start(element, options) {
+  const page = new Page(element, options);
+  window.clickmask = page;
+  await page.start();
+  return page;
+}
+
+class Page {
+  constructor(element, { root, maxBytes }) {
+    const at = (name) => element.querySelector(`.cm-${name}`);
+    Object.assign(this, { root, maxBytes, at, app: at('app'), api: new Api(root) });
+    this.toasts = new Toasts(at('toasts'));
+    this.status = new Status(at('status'));
+    this.view = new View();
+    this.stage = new Stage(at('stage'), this.view);
+    this.rasters = new Rasters();
+  }
+
+  async start() {
+    this.store = await openStore();
+    const workspace = await openWorkspace(this.store);
+    this.settings = new Settings(this.store, () => this.#applySettings());
+    await this.settings.restore();
+    this.#makeDocuments();
+    this.#makeBench();
+    this.#makeWays();
+    this.#applySettings();
+    if (!this.store.persistent) this.toasts.say(this.store.why);
+    await this.documents.restore();
+    if (workspace.latest && !this.documents.list.length) this.#offer(workspace.latest);
+    this.isStarted = true;
+  }
+
+  #makeDocuments() {
+    this.documents = new Documents({
+      api: this.api,
+      rasters: this.rasters,
+      store: this.store,
+      decode: decodePhoto,
+      onChange: (doc) => this.#docChanged(doc),
+      onSession: (doc) => this.#save(doc),
+      onOpen: (doc) => this.#opened(doc),
+      onWait: (error) => this.#waiting(error),
+      onTrouble: (error) => this.toasts.error(error.message),
+    });
+  }
+
+  #makeBench() {
+    this.tools = new Tools(() => this.bench.draw());
+    this.hover = new Hover(this.api, () => this.documents.current?.remote ?? null, {
+      onPreview: (mask, times) => this.#preview(mask, times),
+      onLine: () => this.bench.draw(),
+    });
+    const now = () => (this.bench.editor ? { editor: this.bench.editor, view: this.view, doc: this.bench.doc } : null);
+    this.hand = new Hand(now, this, {
+      select: (id, adding) => this.bench.select(id, adding),
+      reopen: (id) => this.bench.editor.reopen(id),
+      over: (id) => this.bench.over(id),
+      redraw: () => this.bench.drawPrompts(),
+    });
+    const elements = {
+      app: this.app,
+      stage: this.at('stage'),
+      chips: this.at('chips'),
+      list: this.at('list'),
+      listHeader: this.at('list-header'),
+      making: this.at('making'),
+      selection: this.at('selection'),
+      progress: this.at('progress'),
+    };
+    this.bench = new Workbench({ ...this, elements });
+  }
+
+  #makeWays() {
+    this.exporter = new Exporter(this);
+    this.intake = new Intake(this.app, {
+      maxBytes: this.maxBytes,
+      onFiles: (files) => this.documents.add(files.map((file) => newImage(file))),
+      onRefused: (name, sentence) => this.toasts.error(sentence, { key: name }),
+    });
+    this.strip = new FilmStrip(this.at('strip'), {
+      onOpen: (id) => this.documents.open(this.#doc(id)),
+      onRemove: (id) => this.#remove(this.#doc(id)),
+      onRetry: (id) => this.#doc(id).bring(),
+      onAdd: () => this.intake.choose(),
+      fileOf: (id) => this.store.file(id),
+    });
+    this.commands = commandsOf(this.bench, {
+      documents: this.documents,
+      choose: () => this.intake.choose(),
+      camera: () => this.intake.camera(),
+      exporter: this.exporter,
+      help: () => showHelp(this.app),
+    });
+    this.#listen();
+    this.#offerExamples();
+  }
+
+  #listen() {
+    const stage = this.at('stage');
+    this.gestures = new Gestures(stage, this.view, {
+      hover: (point, event) => this.hand.moved(point, event),
+      leave: () => this.hand.left(),
+      click: (point, how) => this.hand.click(point, how),
+      double: (point) => this.hand.double(point),
+      marker: (screen) => this.hand.marker(screen),
+      dragKind: (point, press) => this.hand.dragKind(point, press),
+      drag: (...values) => this.hand.drag(...values),
+    });
+    this.keys = new Keys(stage, {
+      state: () => (this.bench.editor?.making ? 'editing' : 'idle'),
+      run: (command, isDown) => this.run(command, isDown),
+    });
+    stage.addEventListener('keydown', (event) => this.#modifier(event, true));
+    stage.addEventListener('keyup', (event) => this.#modifier(event, false));
+    this.app.addEventListener('click', (event) => this.#button(event));
+    this.at('active-label').addEventListener('change', (event) => this.#setLabel(event.target.value.trim()));
+    this.at('rapid').addEventListener('change', (event) => this.settings.set({ isRapid: event.target.checked }));
+    this.at('keeps-off').addEventListener('change', (event) => this.settings.set({ keepsOff: event.target.checked }));
+  }
+
+  /** A command by its name, as a key or button gives it; nothing begun by the hand outlives Escape. */
+  run(command, isDown = true) {
+    if (command === 'cancel' && this.gestures.cancel()) return;
+    this.commands[command](isDown);
+  }
+
+  /** What is shown under the pointer, and when it was asked for and answered. */
+  previewMask = null;
+  previewTimes = null;
+
+  /** Whether the page can be used. */
+  isStarted = false;
+
+  /** Whether nothing is awaited: every question is answered, and every mask is there in full. */
+  get isSettled() {
+    const { doc } = this.bench;
+    return !doc || (doc.state !== 'waiting' && !this.bench.isBusy);
+  }
+
+  /** Questions asked of the server so far, previews left out. */
+  get asked() {
+    return this.api.asked;
+  }
+
+  /** For the controls around the page: specks and holes below this share of the area go. */
+  clean(share) {
+    this.bench.editor?.setClean(share);
+  }
+
+  /** The brush's radius, CSS pixels. */
+  setBrush(radius) {
+    this.tools.brush = radius;
+    this.settings.set({ brush: radius });
+  }
+
+  /** [Python, curl] that do what was clicked last. */
+  snippets() {
+    const { editor, doc } = this.bench;
+    const making = editor?.making ?? editor?.state.objects.at(-1)?.making;
+    const { python, curl } = snippetsFor(making, doc?.name ?? '', location.origin + this.root);
+    return [python, curl];
+  }
+
+  #modifier(event, isDown) {
+    if (event.key === 'Shift') this.hand.again(isDown);
+    if ((event.key === 'Control' || event.key === 'Meta') && !isDown) this.bench.editor?.askPlaced();
+    if (event.key === ' ') this.#space(event, isDown);
+  }
+
+  /** Space held and dragged pans; tapped, it clicks where the keyboard's cursor is. */
+  #space(event, isDown) {
+    event.preventDefault();
+    if (!isDown && !this.gestures.hasPanned) this.hand.press(event.shiftKey);
+    this.gestures.spaceHeld = isDown;
+    this.at('stage').classList.toggle('is-panning', isDown);
+  }
+
+  #button(event) {
+    const { tool, mode, command } = event.target.closest('button')?.dataset ?? {};
+    if (tool) this.tools.take(tool);
+    else if (mode) this.tools.setMode(mode);
+    else if (command) this.run(command);
+    else return;
+    if (!['choose', 'camera', 'help'].includes(command)) this.at('stage').focus({ preventScroll: true });
+  }
+
+  #offerExamples() {
+    const open = (name) => this.intake.takeExample(`${this.root}/page/examples/${name}.jpg`);
+    const picture = (name) => el('img', { src: `${this.root}/page/examples/${name}_small.jpg`, alt: `Example: ${name}`, loading: 'lazy' });
+    this.at('examples').append(...EXAMPLES.map((name) => el('button', { type: 'button', onclick: () => open(name) }, picture(name))));
+  }
+
+  #offer(latest) {
+    const names = latest.images.length === 1 ? latest.images[0].name : `${latest.images.length} photos`;
+    const goOn = async () => (await takeUp(this.store, latest.id)) && this.documents.restore();
+    this.toasts.say(`Go on where you left off, with ${names}?`, { action: { name: 'Go on', run: goOn }, stays: true });
+  }
+
+  /** A photo goes from the strip, and after a while from the store: until then it can be had back. */
+  #remove(doc) {
+    const undo = this.documents.remove(doc);
+    this.toasts.say(`${doc.name} was removed.`, { action: { name: 'Undo', run: undo } });
+  }
+
+  #doc(id) {
+    return this.documents.list.find((doc) => doc.id === id);
+  }
+
+  #opened(doc) {
+    this.bench.show(doc);
+    this.#showStrip();
+  }
+
+  #docChanged(doc) {
+    this.#showStrip();
+    if (doc === this.bench.doc) this.bench.draw();
+  }
+
+  #showStrip() {
+    const { list, current } = this.documents;
+    this.strip.render(list.map((doc) => ({ id: doc.id, name: doc.name, state: doc.state, progress: doc.progress, count: doc.count })), current?.id);
+  }
+
+  #save(doc) {
+    this.store.saveSession(doc.id, doc.session.toStore()).catch((error) => this.toasts.error(error.message, { key: 'store' }));
+    this.#showStrip();
+  }
+
+  #waiting(error) {
+    if (error === null) this.toasts.drop('server');
+    else this.toasts.say(`The server keeps us waiting (${error.message}). Your clicks are kept; it goes on by itself.`, { key: 'server', stays: true });
+  }
+
+  #preview(mask, times = null) {
+    Object.assign(this, { previewMask: mask, previewTimes: times });
+    this.stage.setPreview(mask && { mask, sign: 1 });
+  }
+
+  #setLabel(label) {
+    this.settings.set({ label });
+    this.settings.use(label);
+  }
+
+  #applySettings() {
+    const { label, isRapid, keepsOff, opacity } = this.settings;
+    this.stage.setOptions({ opacity });
+    this.at('active-label').value = label;
+    this.at('rapid').checked = isRapid;
+    this.at('keeps-off').checked = keepsOff;
+    this.bench.draw();
+  }
+}

@@ -87,7 +87,7 @@ export function commit(state, label, final) {
   const thing = {
     id: current.id,
     label: before?.label ?? label,
-    colour: before?.colour ?? current.id - 1,
+    colour: before?.colour ?? current.id,
     locked: before?.locked ?? false,
     making: current.making,
     final,
@@ -133,7 +133,7 @@ export function merge(state, ids, final) {
 
 /** A second object with the same pixels. */
 export function duplicate(state, id) {
-  const thing = { ...find(state, id), id: state.next, colour: state.next - 1 };
+  const thing = { ...find(state, id), id: state.next, colour: state.next };
   return { ...state, objects: [...state.objects, thing], next: state.next + 1 };
 }
 

@@ -6,6 +6,7 @@ import { Chips } from './chips.js';
 import { Editor } from './editor.js';
 import { colourOf } from './palette.js';
 import { find } from './session.js';
+import { thumbnail } from './thumbnail.js';
 
 const NEAR = [14, 14]; // CSS pixels from a click to its chips
 
@@ -88,8 +89,8 @@ export class Workbench {
   }
 
   #drawCurrent({ current }) {
-    const mask = current && this.doc.finals.shown(this.editor.making);
-    const colour = current && (current.of?.colour ?? current.id - 1);
+    const mask = current && this.shownMask();
+    const colour = current && (current.of?.colour ?? current.id);
     this.stage.setCurrent(mask ? { mask, colour: colourOf(colour) } : null);
   }
 
@@ -155,7 +156,7 @@ export class Workbench {
   }
 
   #thumbnail(mask, size) {
-    return this.stage.thumbnail(mask, size);
+    return thumbnail(this.doc.bitmap, mask, size * devicePixelRatio);
   }
 
   #cardActions() {
@@ -184,6 +185,18 @@ export class Workbench {
   select(id, adding) {
     this.editor.select(id === null ? [] : [id], { adding });
     if (id !== null) this.cards.reveal(id);
+  }
+
+  /** The mask of the object in the making as it is shown, or null. */
+  shownMask() {
+    return this.doc.finals.shown(this.editor.making);
+  }
+
+  /** Whether something is awaited, or not drawn yet. */
+  get isBusy() {
+    const { doc, editor } = this;
+    const isReady = ({ final }) => final.isReady;
+    return this.#frame !== null || !editor || doc.asker.waiting > 0 || doc.finals.isPainting || !editor.state.objects.every(isReady);
   }
 
   /** The selected objects' Things. */
