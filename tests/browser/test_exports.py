@@ -1,0 +1,211 @@
+"""Objects leave the page as files: of one photo, or of all in one zip, and none in another's place."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Error, Page
+
+from clickmask.service import rle
+from clickmask.service.formats.reading_coco import read_coco
+
+PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
+
+HELPERS = """async () => {
+  const exports = await import('./exports.js');
+  const toText = (blob) => new Promise((resolve) => {
+    const reader = Object.assign(new FileReader(), { onload: () => resolve(reader.result.split(',')[1] ?? '') });
+    reader.readAsDataURL(blob);
+  });
+  const plain = async ({ name, blob, failed = [] }) => ({
+    name, data: await toText(blob), failed: failed.map(({ image, error }) => [image.name, error.message]),
+  });
+  Object.assign(window, exports, { plain });
+}"""
+
+# As the service: one file of that kind, or a zip of several; each says in its text what was asked.
+FAKE = """async () => {
+  const { Archive } = await import('./archive.js');
+  window.requests = [];
+  window.lost = new Set();
+  const gone = () => Object.assign(new Error('gone'), { isGone: true });
+  window.api = {
+    async exportObjects(id, request, signal) {
+      requests.push([id, request]);
+      signal?.throwIfAborted();
+      if (lost.has(id)) throw gone();
+      if (id === 'bad') throw new Error('it cannot be written');
+      const stem = request.name.replace(/\\.[^.]*$/, '');
+      if (request.formats[0] === 'coco') return { name: `${stem}_coco.json`, blob: new Blob([coco(request)]) };
+      if (request.objects.length === 1) return { name: `${stem}_mask.png`, blob: new Blob([id]) };
+      const archive = new Archive();
+      for (const number of [1, 2]) await archive.add(`${stem}_mask_${number}.png`, new Blob([id + number]));
+      return { name: `${stem}.zip`, blob: archive.finish() };
+    },
+  };
+  const coco = ({ name }) => JSON.stringify({
+    info: {}, licenses: [], images: [{ id: 1, file_name: name }], categories: [{ id: 1, name: 'dog' }],
+    annotations: [{ id: 1, image_id: 1, category_id: 1 }],
+  });
+  window.image = (id, name, count = 1) => ({
+    id, name, objects: Array(count).fill({}), ensureImage: async () => id, forget: () => lost.delete(id),
+  });
+}"""
+
+ALL = """async ([rows, options]) => {
+  window.progress = [];
+  const images = rows.map((row) => image(...row));
+  return plain(await exportAll(api, images, options, (done, all) => progress.push([done, all])));
+}"""
+
+
+@pytest.fixture
+def page(modules: Page) -> Page:
+    modules.evaluate(HELPERS)
+    modules.evaluate(FAKE)
+    return modules
+
+
+def unpacked(answer: dict[str, Any]) -> dict[str, bytes]:
+    """The files of a zip by name; each is whole, and no name is there twice."""
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(answer["data"]))) as archive:
+        assert archive.testzip() is None
+        assert len(set(archive.namelist())) == len(archive.namelist())
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_all_files_of_all_images_are_in_one_zip_and_none_in_anothers_place(page: Page) -> None:
+    rows = [("1", "a.jpg"), ("2", "A.png", 2), ("3", "a.jpg"), ("4", "bäume.jpg"), ("5", "a (2).jpg"), ("6", "x/y.jpg")]
+    answer = page.evaluate(ALL, [rows, {"formats": ["png"]}])
+    assert answer["name"] == "clickmask.zip" and answer["failed"] == []
+    assert unpacked(answer) == {
+        "a_mask.png": b"1",
+        "A (4)_mask_1.png": b"21",
+        "A (4)_mask_2.png": b"22",
+        "a (3)_mask.png": b"3",
+        "bäume_mask.png": b"4",
+        "a (2)_mask.png": b"5",
+        "x_y_mask.png": b"6",
+    }
+    assert page.evaluate("() => progress") == [[n, 6] for n in range(1, 7)]
+
+
+def test_coco_of_many_images_is_one_document_that_tells_them_apart(page: Page) -> None:
+    rows = [("1", "a.jpg"), ("2", "a.jpg"), ("3", "a.png")]
+    answer = page.evaluate(ALL, [rows, {"formats": ["coco"], "polygons": True}])
+    assert answer["name"] == "clickmask_coco.json"
+    document = json.loads(base64.b64decode(answer["data"]))
+    assert [row["file_name"] for row in document["images"]] == ["a.jpg", "a (2).jpg", "a.png"]
+    assert [row["image_id"] for row in document["annotations"]] == [1, 2, 3]
+    assert page.evaluate("() => requests[0][1].polygons") is True
+    both = unpacked(page.evaluate(ALL, [rows[:1], {"formats": ["png", "coco"]}]))
+    assert sorted(both) == ["a_mask.png", "coco.json"]
+
+
+def test_an_image_that_the_server_lost_is_brought_back(page: Page) -> None:
+    page.evaluate("() => { lost.add('1'); }")
+    answer = page.evaluate(ALL, [[("1", "a.jpg")], {"formats": ["png"]}])
+    assert unpacked(answer) == {"a_mask.png": b"1"}
+    assert page.evaluate("() => requests.map(([id]) => id)") == ["1", "1"]
+
+
+def test_one_image_that_fails_keeps_no_other_from_its_files(page: Page) -> None:
+    rows = [("1", "a.jpg"), ("bad", "b.jpg"), ("3", "c.jpg")]
+    answer = page.evaluate(ALL, [rows, {"formats": ["png"]}])
+    assert sorted(unpacked(answer)) == ["a_mask.png", "c_mask.png"]
+    assert answer["failed"] == [["b.jpg", "it cannot be written"]]
+    with pytest.raises(Error, match="it cannot be written"):
+        page.evaluate(ALL, [rows[1:2], {"formats": ["png"]}])
+
+
+def test_an_export_can_be_stopped_even_while_an_upload_hangs(page: Page) -> None:
+    script = """async (hangs) => {
+      const stop = new AbortController();
+      const images = [image('1', 'a.jpg'), image('2', 'b.jpg'), image('3', 'c.jpg')];
+      if (hangs) images[1].ensureImage = () => new Promise(() => setTimeout(() => stop.abort(), 1));
+      const onProgress = () => hangs || stop.abort();
+      const error = await exportAll(api, images, { formats: ['png'] }, onProgress, stop.signal).catch((error) => error);
+      return [error.name, requests.splice(0).map(([id]) => id)];
+    }"""
+    assert page.evaluate(script, False) == ["AbortError", ["1"]]
+    assert page.evaluate(script, True) == ["AbortError", ["1"]]
+
+
+def test_names_are_fit_for_the_api_and_for_every_system(modules: Page) -> None:
+    script = "async (names) => { const { fit } = await import('./file_names.js'); return names.map(fit); }"
+    names = ["a.jpg", "../a.jpg", "a\\b\n.jpg", "", "..", "\u202egpj.exe", "ä" * 200 + ".jpeg", "Bäume \U0001f333.png"]
+    assert modules.evaluate(script, names) == [
+        "a.jpg",
+        ".._a.jpg",
+        "a_b_.jpg",
+        "photo",
+        "photo",
+        "_gpj.exe",
+        "ä" * 125 + ".jpeg",
+        "Bäume \U0001f333.png",
+    ]
+
+
+def test_a_large_file_and_one_of_no_bytes_survive_the_archive(modules: Page) -> None:
+    modules.evaluate(HELPERS)
+    script = """async () => {
+      const { Archive } = await import('./archive.js');
+      const archive = new Archive();
+      const text = Array.from({ length: 200000 }, (_, n) => n).join();
+      await archive.add('numbers.json', new Blob([text]));
+      await archive.add('none.png', new Blob([]));
+      await archive.add('none.png', new Blob(['x']));
+      return plain({ name: '', blob: archive.finish() });
+    }"""
+    files = unpacked(modules.evaluate(script))
+    numbers = ",".join(map(str, range(200_000))).encode()
+    assert files == {"numbers.json": numbers, "none.png": b"", "none (2).png": b"x"}
+
+
+def test_a_file_is_downloaded_under_its_name(modules: Page) -> None:
+    with modules.expect_download() as download:
+        modules.evaluate("async () => (await import('./exports.js')).download('Bäume.json', new Blob(['[]']))")
+    assert download.value.suggested_filename == "Bäume.json"
+    assert download.value.path().read_text() == "[]"
+
+
+def test_the_service_writes_what_the_page_asks_for(browser: Browser, page_url: str) -> None:
+    """Two photos of one name, uploaded and exported: masks come back pixel for pixel, as pictures and in COCO."""
+    page = browser.new_page()
+    page.goto(urljoin(page_url, "/page/canvas.html"))
+    page.evaluate(HELPERS)
+    masks = [np.zeros((1024, 682), bool), np.zeros((768, 1024), bool)]
+    masks[0][100:300, 50:200] = masks[1][5:9, 700:1024] = True
+    photos = [(PHOTOS / name).read_bytes() for name in ("dogs.jpg", "peaks.jpg")]
+    rows = [[base64.b64encode(data).decode(), rle.encode(mask)] for data, mask in zip(photos, masks, strict=True)]
+    script = """async (rows) => {
+      const { Api } = await import('./api.js');
+      const api = new Api();
+      const images = rows.map(([text, rle]) => {
+        const file = new Blob([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))]);
+        const ensureImage = async () => (await api.upload(file)).id;
+        return { name: 'Bäume.jpg', ensureImage, forget() {}, objects: [{ rle, label: 'tree' }] };
+      });
+      const one = await plain(await exportOne(api, images[0], images[0].objects, { formats: ['png'] }));
+      return [one, await plain(await exportAll(api, images, { formats: ['png', 'coco'] }))];
+    }"""
+    one, everything = page.evaluate(script, rows)
+    page.close()
+    assert one["name"] == "Bäume_mask.png"
+    files = unpacked(everything)
+    assert sorted(files) == ["Bäume (2)_mask.png", "Bäume_mask.png", "coco.json"]
+    assert files["Bäume_mask.png"] == base64.b64decode(one["data"])
+    for name, mask in zip(("Bäume", "Bäume (2)"), masks, strict=True):
+        with Image.open(io.BytesIO(files[f"{name}_mask.png"])) as picture:
+            assert np.array_equal(np.asarray(picture) > 0, mask)
+        (found,) = read_coco(files["coco.json"], file="coco.json", image=f"{name}.jpg").objects
+        assert found.label == "tree" and np.array_equal(rle.decode(found.runs), mask)
