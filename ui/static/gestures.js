@@ -13,15 +13,14 @@
 
 const STILL = 4; // CSS pixels: less is a click
 const LONG_PRESS = 500; // ms
-const TWICE = 350; // ms between the clicks of a double click
 const WHEEL_STEP = 0.0015; // of zoom to a wheel's pixel
 
 export class Gestures {
   #pointers = new Map(); // id -> [px, py]
   #press = null; // {from, screen, other, marker, kind, event}
   #pinch = null; // {distance, centre}
-  #lastClick = { at: -Infinity, screen: [0, 0] };
   spaceHeld = false;
+  hasPanned = false; // since `spaceHeld` was set
 
   constructor(element, view, handlers) {
     Object.assign(this, { element, view, handlers });
@@ -32,6 +31,7 @@ export class Gestures {
     on('pointercancel', this.#cancel);
     on('lostpointercapture', this.#lost);
     on('pointerleave', (event) => event.pointerType !== 'touch' && !this.#press && handlers.leave());
+    on('dblclick', (event) => handlers.double(view.toImage(...this.#at(event))));
     on('wheel', this.#wheel, { passive: false });
     on('contextmenu', (event) => event.preventDefault());
     on('auxclick', (event) => event.preventDefault());
@@ -75,6 +75,7 @@ export class Gestures {
       press.kind = this.#kindOf(press);
       if (press.kind !== 'pan') this.handlers.drag(press.kind, 'start', press.from, press.from, press);
     }
+    if (press.kind === 'pan') this.hasPanned = true;
     if (press.kind === 'pan') this.view.panBy(screen[0] - press.last[0], screen[1] - press.last[1]);
     else if (press.kind !== 'none') this.#tell('move', screen, event);
     press.last = screen;
@@ -112,12 +113,8 @@ export class Gestures {
 
   #click(press, event) {
     if (press.spent || press.event.button === 1 || this.spaceHeld) return;
-    const now = performance.now();
-    const twice = now - this.#lastClick.at < TWICE && distance(this.#lastClick.screen, press.screen) < STILL;
-    this.#lastClick = { at: twice ? -Infinity : now, screen: press.screen };
     const ctrl = event.ctrlKey || event.metaKey;
     this.handlers.click(press.from, { other: press.other, ctrl, marker: press.marker, event });
-    if (twice) this.handlers.double(press.from);
   }
 
   #longPress() {

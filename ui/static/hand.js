@@ -65,10 +65,11 @@ export class Hand {
   }
 
   click(point, { other, ctrl, marker }) {
-    const { editor } = this.now() ?? {};
+    const { editor, view } = this.now() ?? {};
     if (!editor) return;
     if (marker !== null) editor.deletePoint(marker);
     else if (this.tools.tool === 'select') this.select(this.stage.pick(...point), ctrl);
+    else if (this.tools.dabs) editor.paint(this.tools.stroke([point], view.scale, other));
     else if (this.tools.places) editor.addPoint(point, this.tools.label(other), { hold: ctrl });
   }
 

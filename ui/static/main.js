@@ -203,6 +203,7 @@ class Page {
   #space(event, isDown) {
     event.preventDefault();
     if (!isDown && !this.gestures.hasPanned) this.hand.press(event.shiftKey);
+    if (!event.repeat) this.gestures.hasPanned = false;
     this.gestures.spaceHeld = isDown;
     this.at('stage').classList.toggle('is-panning', isDown);
   }

@@ -16,8 +16,8 @@ export async function patiently(call, { onWait = () => {}, signal } = {}) {
       return result;
     } catch (error) {
       const seconds = waitAfter(error, tries);
+      onWait(seconds === null ? null : error);
       if (seconds === null) throw error;
-      onWait(error);
       await sleep(seconds * 1000, signal);
     }
   }

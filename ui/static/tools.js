@@ -43,6 +43,11 @@ export class Tools {
     return ['brush', 'eraser', 'lasso'].includes(this.tool);
   }
 
+  /** Whether a click alone paints: a lasso needs an outline. */
+  get dabs() {
+    return this.tool === 'brush' || this.tool === 'eraser';
+  }
+
   /** The label of a point: 1 adds, 0 removes. other: by the right button, with Shift, or by a long press. */
   label(other) {
     const adds = this.mode === 'add';

@@ -1,0 +1,132 @@
+"""Photos of all kinds: the mask sits where the click was, and what is no photo is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from screen import PHOTOS, Screen, iou
+
+from clickmask import Segmenter
+
+DOGS = PHOTOS / "dogs.jpg"
+UPPER = (290 / 682, 300 / 1024)  # shares of width and height
+
+
+def _portrait(path: Path) -> Path:
+    """Twelve megapixels."""
+    photo = cv2.imread(str(DOGS))
+    assert photo is not None
+    cv2.imwrite(str(path), cv2.resize(photo, (2828, 4246), interpolation=cv2.INTER_CUBIC))
+    return path
+
+
+def _rotated(path: Path) -> Path:
+    """Stored on its side, with a note to turn it."""
+    with Image.open(DOGS) as photo:
+        exif = photo.getexif()
+        exif[274] = 6
+        photo.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif, quality=95)
+    return path
+
+
+def _grey(path: Path) -> Path:
+    with Image.open(DOGS) as photo:
+        photo.convert("L").save(path)
+    return path
+
+
+def _palette(path: Path) -> Path:
+    with Image.open(DOGS) as photo:
+        photo.convert("P", palette=Image.Palette.ADAPTIVE).save(path)
+    return path
+
+
+KINDS = {"large.jpg": _portrait, "turned.jpg": _rotated, "grey.png": _grey, "palette.gif": _palette, "tiff.tif": _grey}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_mask_sits_where_the_click_was(desk: Screen, segmenter: Segmenter, tmp_path: Path, name: str) -> None:
+    path = KINDS[name](tmp_path / name)
+    desk.take(path)
+    with segmenter.open(path) as image:
+        width, height = image.size
+        assert desk.value("clickmask.bench.doc.size") == [width, height]
+        x, y = int(UPPER[0] * width), int(UPPER[1] * height)
+        desk.click(x, y)
+        desk.press("Enter")
+        (thing,) = desk.objects()
+        assert thing["pixels"].shape == (height, width) and thing["pixels"][y, x]
+        assert iou(thing["pixels"], image.click(x + 0.5, y + 0.5).pixels) > 0.97
+    _shows(desk, path, x, y)
+
+
+def _shows(desk: Screen, path: Path, x: int, y: int) -> None:
+    """The screen has the photo's colour at that point, with nothing drawn over it."""
+    desk.value("clickmask.stage.setOptions({ showMasks: false, showPoints: false })")
+    desk.page.mouse.move(2, 2)
+    desk.page.wait_for_timeout(200)
+    left, top = desk.at(x, y)
+    shot = cv2.imdecode(np.frombuffer(desk.page.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+    photo = cv2.imread(str(path)) if path.suffix != ".gif" else _first_frame(path)
+    assert shot is not None and photo is not None
+    radius = max(2, round(3 / desk.value("clickmask.view.scale")))
+    around = photo[y - radius : y + radius, x - radius : x + radius].mean((0, 1))
+    seen = shot[int(top) - 2 : int(top) + 3, int(left) - 2 : int(left) + 3].mean((0, 1))
+    assert np.abs(around - seen).max() < 25
+
+
+def _first_frame(path: Path) -> np.ndarray:
+    with Image.open(path) as photo:
+        return np.array(photo.convert("RGB"))[:, :, ::-1]
+
+
+def test_what_is_no_photo_is_refused_by_name_and_the_rest_is_opened(desk: Screen, tmp_path: Path) -> None:
+    (tmp_path / "notes.pdf").write_bytes(b"%PDF-1.7\n")
+    (tmp_path / "nothing.jpg").write_bytes(b"")
+    (tmp_path / "half.jpg").write_bytes(DOGS.read_bytes()[:40_000])
+    with desk.page.expect_file_chooser() as chooser:
+        desk.page.click("text=choose files")
+    names = ("notes.pdf", "nothing.jpg")
+    chooser.value.set_files([*(str(tmp_path / name) for name in names), str(DOGS), str(tmp_path / "half.jpg")])
+    desk.wait("clickmask.documents.list[0]?.state === 'ready'")
+    said = desk.page.inner_text(".cm-toasts")
+    assert "notes.pdf" in said and "PDF" in said and "nothing.jpg is empty" in said
+    assert desk.value("clickmask.documents.list.map(({ name }) => name)") == ["dogs.jpg", "half.jpg"]
+    desk.press("d")
+    desk.wait("clickmask.documents.list[1].state === 'failed'")
+    assert "half.jpg" in desk.page.inner_text(".cm-status") and "cut short" in desk.page.inner_text(".cm-status")
+
+
+def test_a_file_larger_than_the_server_takes_is_not_sent(desk: Screen, tmp_path: Path) -> None:
+    path = tmp_path / "huge.jpg"
+    with path.open("wb") as file:
+        file.write(DOGS.read_bytes())
+        file.truncate(65 << 20)
+    with desk.page.expect_file_chooser() as chooser:
+        desk.page.click("text=choose files")
+    chooser.value.set_files(str(path))
+    desk.page.wait_for_selector("text=huge.jpg is too large")
+    assert not any(line.startswith("POST") and line.endswith("/v1/images") for line in desk.asked)
+
+
+def test_many_photos_are_a_strip_and_the_next_is_prefetched(desk: Screen) -> None:
+    desk.take(DOGS, PHOTOS / "clock.jpg", PHOTOS / "fig.jpg")
+    desk.wait("clickmask.documents.list[1].state === 'ready'")
+    assert any("prefetch=true" in line for line in desk.asked)
+    assert desk.value("clickmask.documents.list[2].state") == "waiting"
+    desk.press("d")
+    desk.wait("clickmask.bench.doc.name === 'clock.jpg'")
+    desk.click(500, 400)
+    assert desk.current() is not None
+    desk.press("a")
+    desk.wait("clickmask.bench.doc.name === 'dogs.jpg'")
+    assert desk.points() == []
+    desk.page.click("[aria-label='Remove clock.jpg']")
+    assert desk.value("clickmask.documents.list.length") == 2
+    desk.page.click("text=Undo >> nth=-1")
+    desk.wait("clickmask.bench.doc.name === 'clock.jpg'")
+    assert len(desk.points()) == 1
