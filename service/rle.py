@@ -44,11 +44,15 @@ def decode(rle: Mapping[str, object], *, size: tuple[int, int] | None = None) ->
     `size`: (width, height) it must have; give it for RLEs of unknown origin, which may claim any size.
     Raises PromptError (field rle) for anything malformed.
     """
-    counts, height, width = _parse(rle)
-    if size is not None and size != (width, height):
-        raise PromptError(f"rle: its size is {width} x {height}, expected {size[0]} x {size[1]} (width x height)")
+    counts, height, width = _parse(rle, size)
     columns = np.repeat(np.arange(len(counts), dtype=np.uint8) & 1, counts).reshape(width, height)
     return cv2.transpose(columns).view(bool)
+
+
+def compressed(rle: Mapping[str, object], *, size: tuple[int, int] | None = None) -> Rle:
+    """The same run lengths, compressed, without a mask made of them; `size` and errors as for `decode`."""
+    counts, height, width = _parse(rle, size)
+    return {"size": [height, width], "counts": _compress(counts)}
 
 
 def area(rle: Mapping[str, object]) -> int:
@@ -118,13 +122,15 @@ def _decompress(text: bytes) -> np.ndarray:
     return values
 
 
-def _parse(rle: Mapping[str, object]) -> tuple[np.ndarray, int, int]:
+def _parse(rle: Mapping[str, object], size: tuple[int, int] | None = None) -> tuple[np.ndarray, int, int]:
     if not isinstance(rle, Mapping) or "size" not in rle or "counts" not in rle:
         raise PromptError('rle: expected {"size": [height, width], "counts": ...}')
     height, width = _parse_size(rle["size"])
     counts = _parse_counts(rle["counts"])
     if counts.min() < 0 or counts.sum() != height * width:
         raise PromptError(f"rle: the run lengths do not fill {height} x {width} (height x width) pixels")
+    if size is not None and size != (width, height):
+        raise PromptError(f"rle: its size is {width} x {height}, expected {size[0]} x {size[1]} (width x height)")
     return counts, height, width
 
 

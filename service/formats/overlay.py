@@ -21,5 +21,7 @@ def write_overlay_jpeg(result: Result) -> bytes:
 
 
 def _marked(result: Result) -> np.ndarray:
-    masks = [item.mask for item in result.objects]
-    return overlay(result.photo(), masks, [colour(item.index) for item in result.objects])
+    marked = result.photo()
+    for item in result.objects:  # one mask in memory at a time
+        marked = overlay(marked, [item.mask], [colour(item.index)])
+    return marked

@@ -8,25 +8,45 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...models.errors import OutputError
+from .. import rle
 from ..images import Picture
+from ..rle import Rle
+
+UNLABELLED = "object"
+UNNAMED = "image"
 
 
 @dataclass(frozen=True, eq=False)
 class ObjectResult:
     """One object.
 
-    `mask`: (H, W) bool, image frame. `score`: predicted IoU, `stability`: stability score, None where
-    unknown. `index`: the object's number, 0 and up, which also picks its colour. `prompt`: what was asked, a
-    mapping of points [[x, y], ...], labels, box [x0, y0, x1, y1] or None, and previous (bool: whether an
-    earlier mask was given).
+    `pixels`: (H, W) bool, image frame, or the run lengths of such a mask, which take little memory.
+    `score`: predicted IoU, `stability`: stability score, None where unknown. `index`: the object's number, 0
+    and up, which also picks its colour. `prompt`: what was asked, a mapping of points [[x, y], ...], labels, box
+    [x0, y0, x1, y1] or None, and previous (bool: whether an earlier mask was given).
     """
 
-    mask: np.ndarray
+    pixels: np.ndarray | Rle
     score: float | None = None
     stability: float | None = None
     index: int = 0
     label: str | None = None
     prompt: Mapping[str, object] | None = None
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(H, W) bool, image frame; made anew each time where there are run lengths only."""
+        return self.pixels if isinstance(self.pixels, np.ndarray) else rle.decode(self.pixels)
+
+    @property
+    def runs(self) -> Rle:
+        """The mask's run lengths."""
+        return rle.encode(self.pixels) if isinstance(self.pixels, np.ndarray) else self.pixels
+
+    @property
+    def category(self) -> str:
+        """The label, for formats that want one of everything."""
+        return self.label if self.label and not self.label.isspace() else UNLABELLED
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +73,10 @@ class Result:
         if self.picture is not None and self.picture.pixels.shape[:2] != expected:
             raise OutputError(f"the picture is {self.picture.size}, expected {(self.width, self.height)}")
         for item in self.objects:
-            if item.mask.shape != expected or item.mask.dtype != np.bool_:
-                raise OutputError(
-                    f"object {item.index}: expected a bool mask of shape {expected}, "
-                    f"got {item.mask.dtype} {item.mask.shape}"
-                )
+            kind, shape = _kind(item.pixels)
+            if shape != expected or kind != "bool":
+                message = f"object {item.index}: expected a bool mask of shape {expected}, got {kind} {shape}"
+                raise OutputError(message)
 
     @classmethod
     def of(cls, picture: Picture, objects: Sequence[ObjectResult], provenance: Mapping[str, object]) -> Result:
@@ -77,3 +96,14 @@ class Result:
         if self.picture is None:
             raise OutputError("this format shows the photo, but the result holds masks only: give the picture too")
         return self.picture.pixels
+
+    @property
+    def file_name(self) -> str:
+        """The picture's name, for formats that want one of everything."""
+        return self.name or UNNAMED
+
+
+def _kind(pixels: np.ndarray | Rle) -> tuple[str, tuple[int, ...]]:
+    if isinstance(pixels, np.ndarray):
+        return str(pixels.dtype), pixels.shape
+    return "bool", tuple(pixels["size"])

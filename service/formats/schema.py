@@ -12,7 +12,6 @@ Coordinates are in the image frame, boxes end exclusively. Fields may be added; 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from ...models.errors import PromptError
 from .. import rle
 from ..images import MAX_PIXELS
 from ..version import version
+from .fields import check_pixels, mapping, number, real, sequence, text, whole
 from .result import ObjectResult, Result
 
 SCHEMA = 1
@@ -48,13 +48,13 @@ def to_document(result: Result) -> dict[str, Any]:
 
 def object_document(item: ObjectResult) -> dict[str, Any]:
     """One object as plain values."""
-    runs = rle.encode(item.mask)
+    runs = item.runs
     box = rle.box(runs)
     return {
         "index": item.index,
         "label": item.label,
-        "score": _number(item.score),
-        "stability": _number(item.stability),
+        "score": number(item.score),
+        "stability": number(item.stability),
         "area": rle.area(runs),
         "box": None if box is None else list(box),
         "rle": runs,
@@ -67,30 +67,23 @@ def from_document(document: object, *, max_pixels: int = MAX_PIXELS) -> Result:
 
     Raises PromptError, naming the field, for no document of this schema, or one of over `max_pixels`.
     """
-    document = _mapping(document, "the document")
+    document = mapping(document, "the document")
     if document.get("schema") != SCHEMA:
         found = document.get("schema")
         raise PromptError(f"schema: expected {SCHEMA}, got {found!r}: no clickmask result, or a newer one's")
-    image = _mapping(document.get("image"), "image")
-    width, height = (_whole(image.get(side), f"image.{side}", least=1) for side in ("width", "height"))
-    if width * height > max_pixels:
-        raise PromptError(f"image: {width} x {height} pixels are more than the limit of {max_pixels}")
-    objects = document.get("objects")
-    if not isinstance(objects, list):
-        raise PromptError(f"objects: expected a list, got {type(objects).__name__}")
+    image = mapping(document.get("image"), "image")
+    width, height = (whole(image.get(side), f"image.{side}", least=1) for side in ("width", "height"))
+    check_pixels(width, height, max_pixels)
+    objects = sequence(document.get("objects"), "objects")
     return Result(
         width,
         height,
         [_object(item, f"objects[{place}]", (width, height)) for place, item in enumerate(objects)],
-        _mapping(document.get("provenance", {}), "provenance"),
-        name=_text(image.get("name"), "image.name"),
-        sha256=_text(image.get("sha256"), "image.sha256"),
-        orientation=_whole(image.get("orientation", 1), "image.orientation", least=1),
+        mapping(document.get("provenance", {}), "provenance"),
+        name=text(image.get("name"), "image.name"),
+        sha256=text(image.get("sha256"), "image.sha256"),
+        orientation=whole(image.get("orientation", 1), "image.orientation", least=1),
     )
-
-
-def _number(value: float | None) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None  # JSON has no NaN
 
 
 def _prompt(prompt: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,43 +98,19 @@ def _prompt(prompt: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _object(item: object, field: str, size: tuple[int, int]) -> ObjectResult:
-    item = _mapping(item, field)
+    item = mapping(item, field)
     try:
-        mask = rle.decode(_mapping(item.get("rle"), f"{field}.rle"), size=size)
-        prompt = None if item.get("prompt") is None else _prompt(_mapping(item["prompt"], "prompt"))
+        runs = rle.compressed(mapping(item.get("rle"), f"{field}.rle"), size=size)
+        prompt = None if item.get("prompt") is None else _prompt(mapping(item["prompt"], "prompt"))
     except PromptError as error:
         raise PromptError(f"{field}: {error}") from None
     except (TypeError, ValueError):
         raise PromptError(f"{field}.prompt: expected points [[x, y], ...], labels, box [x0, y0, x1, y1]") from None
     return ObjectResult(
-        mask,
-        _real(item.get("score"), f"{field}.score"),
-        _real(item.get("stability"), f"{field}.stability"),
-        _whole(item.get("index"), f"{field}.index", least=0),
-        _text(item.get("label"), f"{field}.label"),
+        runs,
+        real(item.get("score"), f"{field}.score"),
+        real(item.get("stability"), f"{field}.stability"),
+        whole(item.get("index"), f"{field}.index", least=0),
+        text(item.get("label"), f"{field}.label"),
         prompt,
     )
-
-
-def _mapping(value: object, field: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise PromptError(f"{field}: expected an object, got {type(value).__name__}")
-    return value
-
-
-def _whole(value: object, field: str, *, least: int) -> int:
-    if type(value) is not int or value < least:
-        raise PromptError(f"{field}: expected a whole number from {least} up, got {value!r}")
-    return value
-
-
-def _real(value: object, field: str) -> float | None:
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return value
-    raise PromptError(f"{field}: expected a number or null, got {value!r}")
-
-
-def _text(value: object, field: str) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    raise PromptError(f"{field}: expected a string or null, got {value!r}")
