@@ -70,8 +70,8 @@ Format = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="png (black and white mask), cutout (object on transparent ground), overlay (marked photo) or json. "
-        "Without it as the file's name says: .png, .jpg (overlay), .json.",
+        help="png (black and white mask), cutout (object on transparent ground), overlay (marked photo), json, coco or "
+        "labelme. Without it as the file's name says: .png, .jpg (overlay), .json.",
         rich_help_panel=_RESULT,
     ),
 ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from ...models.errors import OutputError
 from ..files import guard_output
 from ..formats import FORMATS, Options, check_options, format_for
+from ..formats.names import file_name
 from .shell import STREAM
 
 
@@ -83,16 +84,16 @@ def _to_stream(format: str, options: Options, count: int | None) -> Outputs:
         raise OutputError("-o - takes one mask: with --candidates give -o a file's name")
     outputs = Outputs((), format_for(f"-{_usual_extension(format)}", format), options)
     check_options(outputs.format, options)
-    if outputs.format != "json" and sys.stdout is not None and sys.stdout.isatty():
+    if outputs.extension != ".json" and sys.stdout is not None and sys.stdout.isatty():
         raise OutputError(f"-o -: {outputs.format} is not for a terminal: send it to a file or a program")
     return outputs
 
 
 def _default_name(photo: str, format: str) -> str:
     """photo.jpg -> photo_mask.png, in the current folder."""
-    kind = format if format in FORMATS and FORMATS[format].needs_photo else "mask"
-    return f"{Path(photo).stem}_{kind}{_usual_extension(format)}"
+    word = FORMATS[format].word if format in FORMATS else "mask"
+    return file_name(Path(photo).name, word, _usual_extension(format))
 
 
 def _usual_extension(format: str) -> str:
-    return next(iter(FORMATS[format].writers)) if format in FORMATS else ""
+    return FORMATS[format].extension if format in FORMATS else ""

@@ -1,19 +1,23 @@
 """Ways to write a result: one writer a file, one table here.
 
 A writer is a function from a `Result`, and the options it takes, to the bytes of a file. To add a format, write one
-and add a row.
+and add a row. `write` gives the bytes of one file, `write_files` all files of a picture with their names.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ...models.errors import OutputError
+from .coco import write_coco
 from .cutout import write_cutout
 from .json_file import write_json
+from .labelme import write_labelme
+from .names import file_name
 from .overlay import write_overlay_jpeg, write_overlay_png
 from .png import write_png
 from .result import Result
@@ -25,11 +29,19 @@ Writer = Callable[..., bytes]
 class Options:
     """How results are drawn. A format takes some of these and refuses to be given others.
 
-    `pad`, `feather`: of cut-outs, in pixels; see `cutouts.cutout`.
+    `pad`, `feather`: of cut-outs, in pixels; see `cutouts.cutout`. `polygons`: outlines (True) or the pixels themselves
+    (False) in formats that can say both; None is the usual way of each. `tolerance`: how far, in pixels, such
+    outlines may be made simpler.
     """
 
     pad: int = 0
     feather: float = 0.0
+    polygons: bool | None = None
+    tolerance: float = 0.0
+
+    def of(self, name: str) -> dict[str, Any]:
+        """Those that the format called `name` takes."""
+        return {option: getattr(self, option) for option in FORMATS[name].takes}
 
 
 DEFAULTS = Options()
@@ -37,20 +49,34 @@ DEFAULTS = Options()
 
 @dataclass(frozen=True)
 class Format:
-    """A format's writers by extension, the usual one first; whether they show the photo; the options they take."""
+    """A format's writers by extension, the usual one first.
+
+    `word`: stands in its files' names after the picture's. `per_object`: it writes one file an object.
+    `needs_photo`: it shows the photo. `takes`: its options.
+    """
 
     writers: Mapping[str, Writer]
+    word: str
+    per_object: bool = False
     needs_photo: bool = False
     takes: tuple[str, ...] = ()
 
+    @property
+    def extension(self) -> str:
+        """The usual extension."""
+        return next(iter(self.writers))
+
+
+_OVERLAY = {".jpg": write_overlay_jpeg, ".jpeg": write_overlay_jpeg, ".png": write_overlay_png}
+_OUTLINES = ("polygons", "tolerance")
 
 FORMATS: Mapping[str, Format] = {
-    "png": Format({".png": write_png}),
-    "cutout": Format({".png": write_cutout}, needs_photo=True, takes=("pad", "feather")),
-    "overlay": Format(
-        {".jpg": write_overlay_jpeg, ".jpeg": write_overlay_jpeg, ".png": write_overlay_png}, needs_photo=True
-    ),
-    "json": Format({".json": write_json}),
+    "png": Format({".png": write_png}, "mask", per_object=True),
+    "cutout": Format({".png": write_cutout}, "cutout", per_object=True, needs_photo=True, takes=("pad", "feather")),
+    "overlay": Format(_OVERLAY, "overlay", needs_photo=True),
+    "json": Format({".json": write_json}, "objects"),
+    "coco": Format({".json": write_coco}, "coco", takes=_OUTLINES),
+    "labelme": Format({".json": write_labelme}, "", takes=_OUTLINES),  # labelme looks for photo.json beside photo.jpg
 }
 
 # What an extension means when no format is named.
@@ -86,11 +112,49 @@ def check_options(name: str, options: Options) -> None:
 def write(
     result: Result, path: str | os.PathLike[str], explicit: str | None = None, options: Options = DEFAULTS
 ) -> bytes:
-    """The bytes of the file that `path` asks for (see `format_for`); nothing is written to disk.
+    """The bytes of the one file that `path` asks for (see `format_for`); nothing is written to disk.
 
+    Formats of one file an object show all objects together here.
     Raises OutputError as `format_for` and `check_options` do, and when the format shows a photo that the result lacks.
     """
     name = format_for(path, explicit)
     check_options(name, options)
-    chosen = {option: getattr(options, option) for option in FORMATS[name].takes}
-    return FORMATS[name].writers[Path(path).suffix.lower()](result, **chosen)
+    return FORMATS[name].writers[Path(path).suffix.lower()](result, **options.of(name))
+
+
+@dataclass(frozen=True, eq=False)
+class File:
+    """A file to be written: its name, without a folder, and what it holds."""
+
+    name: str
+    data: bytes
+
+
+def count_files(result: Result, formats: Iterable[str]) -> int:
+    """How many files `write_files` gives."""
+    return sum(len(result.objects) if FORMATS[name].per_object else 1 for name in dict.fromkeys(formats))
+
+
+def write_files(result: Result, formats: Iterable[str], options: Options = DEFAULTS) -> Iterator[File]:
+    """All files of a picture in these formats, one by one, each made when it is asked for.
+
+    The same objects give the same names and bytes. Objects are numbered from 1 in their order, where there are several.
+    `options` reach the formats that take them. Raises OutputError, naming the format (and object), when one cannot
+    be written.
+    """
+    for name in dict.fromkeys(formats):
+        row = FORMATS[name]
+        for number, part in _parts(result) if row.per_object else [("", result)]:
+            try:
+                data = row.writers[row.extension](part, **options.of(name))
+            except OutputError as error:
+                raise OutputError(f"{name}{number and f' of object {number}'}: {error}") from None
+            yield File(file_name(result.name, row.word, row.extension, number), data)
+
+
+def _parts(result: Result) -> Iterator[tuple[str, Result]]:
+    """Each object by itself, with its number; without one where it is the only one."""
+    count = len(result.objects)
+    for place, item in enumerate(result.objects, start=1):
+        number = str(place).zfill(len(str(count))) if count > 1 else ""
+        yield number, replace(result, objects=[item])

@@ -19,6 +19,8 @@ from clickmask.models.precision import PRECISIONS
 from clickmask.service import rle
 from clickmask.service.cli import settings
 from clickmask.service.cli.app import app
+from clickmask.service.formats.reading_coco import read_coco
+from clickmask.service.formats.reading_labelme import read_labelme
 from clickmask.service.segmenter import FITS, REFINES, Segmenter
 
 ON_THE_DOG = "290,300"
@@ -70,6 +72,25 @@ def test_json_goes_to_standard_output_alone(run: Run, segmenter: Segmenter, phot
     mask = image.segment([(290, 300), (600, 900)], [1, 0], (190, 200, 470.5, 620))
     assert np.array_equal(rle.decode(found["rle"]), mask.pixels)
     assert "standard output: " in done.stderr and list(Path().iterdir()) == []
+
+
+def test_coco_and_labelme_files_are_named_as_their_readers_expect(run: Run, photo_path: Path) -> None:
+    words = (photo_path, "--point", ON_THE_DOG, "--quiet", "--format")
+    for name in ("png", "coco", "labelme", "json"):
+        run(*words, name)
+    assert sorted(path.name for path in Path().iterdir()) == [
+        "dogs.json",
+        "dogs_coco.json",
+        "dogs_mask.png",
+        "dogs_objects.json",
+    ]
+    expected = _written("dogs_mask.png") > 0
+    for result in (
+        read_coco(Path("dogs_coco.json").read_bytes(), file="coco", image="dogs.jpg"),
+        read_labelme(Path("dogs.json").read_bytes(), file="labelme"),
+    ):
+        assert [item.label for item in result.objects] == ["object"] and result.name == "dogs.jpg"
+        assert np.array_equal(result.objects[0].mask, expected)
 
 
 def test_candidates_are_written_best_first(run: Run, segmenter: Segmenter, photo_path: Path) -> None:
