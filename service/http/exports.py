@@ -3,66 +3,81 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 from ...models.errors import OutputError, PromptError
 from .. import rle
-from ..formats import DEFAULTS, FORMATS, Options, write
+from ..formats import File, Options, count_files, write_files
+from ..formats.names import file_name
 from ..formats.result import ObjectResult, Result
 from ..images import Picture
 from .errors import ApiError
+from .export_room import room_for
 from .schemas import ExportObject, ExportRequest
 
-_MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".json": "application/json"}
+_MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".json": "application/json", ".zip": "application/zip"}
 
 
 @dataclass(frozen=True, eq=False)
-class File:
-    """A file to send."""
+class Export:
+    """Objects whose run lengths are well-formed and fit the image, to be written as was asked.
 
-    name: str
-    media_type: str
-    data: bytes
+    `room`: bytes that `write` may take.
+    """
+
+    result: Result
+    formats: Sequence[str]
+    options: Options
+    room: int
+
+    def write(self) -> File:
+        """The file, or the zip of several. Raises ApiError 422 naming the format that cannot be written."""
+        files = write_files(self.result, self.formats, self.options)
+        try:
+            several = count_files(self.result, self.formats) > 1
+            return _zip(self.result.name, files) if several else next(files)
+        except (OutputError, PromptError) as error:
+            raise ApiError(422, "bad_request", str(error), field="objects") from None
 
 
-def export(picture: Picture, request: ExportRequest, provenance: Mapping[str, Any]) -> File:
-    """The objects in the wanted formats. Raises ApiError 422 naming the field."""
+def prepare(picture: Picture, request: ExportRequest, provenance: Mapping[str, Any]) -> Export:
+    """What is to be exported. Raises ApiError 422 naming the field."""
     objects = [_object(item, number, picture.size) for number, item in enumerate(request.objects)]
-    result = Result.of(picture, objects, provenance)
-    files = [_write(result, name, request) for name in dict.fromkeys(request.formats)]
-    return files[0] if len(files) == 1 else _zip(files)
+    result = replace(Result.of(picture, objects, provenance), name=request.name)
+    options = Options(request.pad, request.feather, request.polygons, request.tolerance)
+    formats = tuple(dict.fromkeys(request.formats))
+    return Export(result, formats, options, room_for(result, formats, options))
+
+
+def headers_of(file: File) -> dict[str, str]:
+    """Kind, and the name to save it under: for programs of today, and in ASCII for all others."""
+    plain = "".join(letter if letter.isascii() and letter not in '"%' else "_" for letter in file.name)
+    named = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file.name, safe='')}"
+    short = f'attachment; filename="{plain}"'
+    kind = _MEDIA_TYPES[os.path.splitext(file.name)[1]]
+    return {"Content-Type": kind, "Content-Disposition": short if plain == file.name else named}
 
 
 def _object(item: ExportObject, number: int, size: tuple[int, int]) -> ObjectResult:
     field = f"objects[{number}]"
     try:
-        mask = rle.decode(item.rle.model_dump(), size=size)
+        runs = rle.compressed(item.rle.model_dump(), size=size)
     except PromptError as error:
         raise ApiError(422, "bad_prompt", f"{field}.{error}", field=f"{field}.rle") from None
     prompt = None if item.prompt is None else item.prompt.model_dump()
-    return ObjectResult(mask, item.score, item.stability, number, item.label, prompt)
+    return ObjectResult(runs, item.score, item.stability, number, item.label, prompt)
 
 
-def _write(result: Result, name: str, request: ExportRequest) -> File:
-    extension = next(iter(FORMATS[name].writers))
-    wanted = Options(request.pad, request.feather)
-    options = wanted if FORMATS[name].takes else DEFAULTS
-    try:
-        data = write(result, f"x{extension}", name, options)
-    except (OutputError, PromptError) as error:
-        raise ApiError(422, "bad_request", f"{name}: {error}", field="objects") from None
-    file_name = f"{'objects' if name == 'json' else 'mask' if name == 'png' else name}{extension}"
-    return File(file_name, _MEDIA_TYPES[extension], data)
-
-
-def _zip(files: list[File]) -> File:
+def _zip(picture: str | None, files: Iterable[File]) -> File:
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(out, "w") as archive:
         for file in files:
             info = zipfile.ZipInfo(file.name)  # without the time of day: equal objects give equal bytes
-            info.compress_type = zipfile.ZIP_STORED if file.media_type != "application/json" else zipfile.ZIP_DEFLATED
+            info.compress_type = zipfile.ZIP_DEFLATED if file.name.endswith(".json") else zipfile.ZIP_STORED
             archive.writestr(info, file.data)
-    return File("export.zip", "application/zip", out.getvalue())
+    return File(file_name(picture, "" if picture else "export", ".zip"), out.getvalue())

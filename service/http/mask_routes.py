@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from .admission import Ticket
 from .errors import ApiError
-from .exports import export
+from .exports import headers_of, prepare
 from .openapi import errors, takes, takes_image_and_prompts
 from .questions import parse
 from .receiving import caller_of, compact_answer, enter, notes_of, read, read_form, service_of
@@ -41,7 +41,7 @@ async def ask(request: Request, id: str) -> Response:
     response_class=Response,
     responses={
         200: {
-            "description": "One format: its file. Several: a zip of their files.",
+            "description": "One file as it is, several in a zip.",
             "content": {kind: {} for kind in ("application/zip", "application/json", "image/png", "image/jpeg")},
         },
         **errors(404, 410, 422),
@@ -49,22 +49,22 @@ async def ask(request: Request, id: str) -> Response:
     openapi_extra=takes(ExportRequest),
 )
 async def export_image(request: Request, id: str) -> Response:
-    """Finished objects of an image, in one format or several."""
+    """Finished objects of an image, in one format or several; png and cutout are one file an object."""
     service = service_of(request)
     with enter(request) as ticket:
         entry = service.store.find(id, caller_of(request))
         wanted = await read(request, ExportRequest)
         picture = await service.picture(entry, ticket)
-        _take_room(ticket, len(wanted.objects) * entry.frame.width * entry.frame.height, service.settings.limits)
-        file = await service.heavy(entry.caller, lambda: export(picture, wanted, service.provenance))
-    headers = {"Content-Disposition": f'attachment; filename="{file.name}"'}
-    return Response(file.data, media_type=file.media_type, headers=headers)
+        export = await service.heavy(entry.caller, lambda: prepare(picture, wanted, service.provenance))
+        _take_room(ticket, export.room, service.settings.limits)
+        file = await service.heavy(entry.caller, export.write)
+    return Response(file.data, headers=headers_of(file))
 
 
 def _take_room(ticket: Ticket, size: int, limits: Limits) -> None:
-    """For all masks of an export, which are in memory together."""
+    """For an export's files, and what they are made from."""
     if size > limits.queue_bytes:
-        message = f"objects: as pixels they take {size} bytes, at most {limits.queue_bytes} in a request: send fewer"
+        message = f"objects: their files may take {size} bytes, at most {limits.queue_bytes} in a request: send fewer"
         raise ApiError(422, "too_many", message, field="objects")
     ticket.add(size)
 

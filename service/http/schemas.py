@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from ..formats.names import LONGEST, is_file_name
 
 MOST = 4096  # objects in a request, and points of an object, whatever the settings say
 
@@ -18,7 +21,17 @@ PointXY = tuple[Real, Real]
 BoxXYXY = tuple[Real, Real, Real, Real]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Format = Literal["rle", "polygons", "png", "logits", "cutout"]
-FileFormat = Literal["png", "cutout", "overlay", "json"]  # those of `formats.FORMATS`
+FileFormat = Literal["png", "cutout", "overlay", "json", "coco", "labelme"]  # those of `formats.FORMATS`
+
+
+def _check_file_name(name: str) -> str:
+    if not is_file_name(name):
+        message = f"expected a file's name, without a path or control characters, of at most {LONGEST} bytes"
+        raise PydanticCustomError("file_name", message)  # pyright: ignore[reportArgumentType]
+    return name
+
+
+FileName = Annotated[str, Field(min_length=1, max_length=LONGEST), AfterValidator(_check_file_name)]
 
 
 class _Wire(BaseModel):
@@ -184,7 +197,7 @@ class ExportObject(_Wire):
 
 
 class ExportRequest(_Wire):
-    """Write finished objects to files: one format gives a file, several a zip."""
+    """Write finished objects to files: png and cutout one an object, the others one in all; several files are a zip."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -193,7 +206,12 @@ class ExportRequest(_Wire):
                 {
                     "objects": [{"rle": {"size": [1024, 682], "counts": [307500, 300, 390568]}, "label": "dog"}],
                     "formats": ["png", "json"],
-                }
+                },
+                {
+                    "objects": [{"rle": {"size": [1024, 682], "counts": [307500, 300, 390568]}, "label": "dog"}],
+                    "formats": ["coco"],
+                    "name": "dogs.jpg",
+                },
             ]
         },
     )
@@ -202,6 +220,16 @@ class ExportRequest(_Wire):
     formats: Annotated[list[FileFormat], Field(min_length=1, max_length=20)]
     pad: Annotated[int, Field(ge=0, le=10_000)] = 0
     feather: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] = 0.0
+    name: FileName | None = Field(
+        default=None, description="the image's file name: stands in coco and labelme, and names the files"
+    )
+    polygons: bool | None = Field(
+        default=None,
+        description="coco, labelme: outlines (true) or exact pixels (false); null: coco run lengths, labelme outlines",
+    )
+    tolerance: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] = Field(
+        default=0.0, description="pixels by which outlines may be made simpler"
+    )
 
 
 class SessionRequest(_Wire):

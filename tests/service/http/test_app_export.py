@@ -1,15 +1,15 @@
-"""Finished objects as files, and everything in one call."""
+"""Finished objects as files."""
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import threading
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from email.message import Message
 from typing import Any
+from urllib.parse import unquote
 
 import cv2
 import httpx
@@ -17,8 +17,11 @@ import numpy as np
 import pytest
 from app_under_test import Running, as_png, error_of, pixels_of, running, upload
 
-from clickmask import OpenImage, Segmenter
+from clickmask import Segmenter
 from clickmask.service import rle
+from clickmask.service.formats.reading_coco import read_coco
+from clickmask.service.formats.reading_labelme import read_labelme
+from clickmask.service.formats.result import Result
 from clickmask.service.formats.schema import from_document
 from clickmask.service.http.settings import Limits
 
@@ -28,7 +31,7 @@ PROMPT = {"points": [A, B], "labels": [1, 0], "box": [300, 0, 1000, 64]}
 
 @pytest.fixture(scope="module")
 def service(strip_segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(strip_segmenter, tmp_path_factory.mktemp("state"), limits=Limits(queue_bytes=66 << 20)) as service:
+    with running(strip_segmenter, tmp_path_factory.mktemp("state"), limits=Limits(queue_bytes=400 << 20)) as service:
         yield service
 
 
@@ -36,11 +39,6 @@ def service(strip_segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory
 def client(service: Running) -> Iterator[httpx.Client]:
     with service.client() as client:
         yield client
-
-
-@pytest.fixture(scope="module")
-def near(strip_segmenter: Segmenter, strip: np.ndarray) -> OpenImage:
-    return strip_segmenter.open(strip)
 
 
 @pytest.fixture(scope="module")
@@ -73,49 +71,124 @@ def _union(objects: list[dict[str, Any]]) -> np.ndarray:
     return np.logical_or.reduce([rle.decode(item["rle"]) for item in objects])
 
 
-def test_one_format_is_its_file(client: httpx.Client, path: str, objects: Any, strip: np.ndarray) -> None:
-    kinds = {"png": "image/png", "cutout": "image/png", "overlay": "image/jpeg", "json": "application/json"}
-    for name, kind in kinds.items():
-        answer = _export(client, path, objects, name)
-        assert answer.status_code == 200 and answer.headers["content-type"] == kind, answer.text
-        assert answer.headers["content-disposition"].startswith("attachment; filename=")
-        _check(name, answer.content, objects, strip)
+KINDS = {"png": "image/png", "cutout": "image/png", "overlay": "image/jpeg"} | dict.fromkeys(
+    ("json", "coco", "labelme"), "application/json"
+)
 
 
-def test_several_formats_are_a_zip_of_their_files(
-    client: httpx.Client, path: str, objects: Any, strip: np.ndarray
+@pytest.mark.parametrize("name", KINDS)
+def test_one_object_in_one_format_is_its_file(
+    client: httpx.Client, path: str, objects: Any, strip: np.ndarray, name: str
 ) -> None:
-    answer = _export(client, path, objects, "json", "png", "overlay", "cutout", "png")
-    assert answer.headers["content-type"] == "application/zip"
-    assert answer.headers["content-disposition"] == 'attachment; filename="export.zip"'
+    answer = _export(client, path, objects[:1], name)
+    assert answer.status_code == 200 and answer.headers["content-type"] == KINDS[name], answer.text
+    assert answer.headers["content-disposition"].startswith("attachment; filename=")
+    _check(name, [answer.content], objects[:1], strip)
+
+
+def _files(answer: httpx.Response) -> dict[str, bytes]:
+    assert answer.headers["content-type"] == "application/zip", answer.text
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.testzip() is None
-        files = {name: archive.read(name) for name in archive.namelist()}
-    assert list(files) == ["objects.json", "mask.png", "overlay.jpg", "cutout.png"]
-    for name, data in zip(("json", "png", "overlay", "cutout"), files.values(), strict=True):
-        _check(name, data, objects, strip)
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_several_files_are_a_zip(client: httpx.Client, path: str, objects: Any, strip: np.ndarray) -> None:
+    answer = _export(client, path, objects, "json", "png", "overlay", "cutout", "png")
+    assert answer.headers["content-disposition"] == 'attachment; filename="export.zip"'
+    files = _files(answer)
+    names = {
+        "json": ["objects.json"],
+        "png": ["mask_1.png", "mask_2.png"],
+        "overlay": ["overlay.jpg"],
+        "cutout": ["cutout_1.png", "cutout_2.png"],
+    }
+    assert list(files) == [file for several in names.values() for file in several]
+    for name, several in names.items():
+        _check(name, [files[file] for file in several], objects, strip)
     assert _export(client, path, objects, "json", "png", "overlay", "cutout").content == answer.content
 
 
-def _check(name: str, data: bytes, objects: list[dict[str, Any]], photo: np.ndarray) -> None:
-    """That a file, read by another library, shows the objects."""
-    union = _union(objects)
-    if name == "json":
-        result = from_document(json.loads(data))
-        assert [item.label for item in result.objects] == ["a fig", "bowl \u2603"]
-        assert [item.prompt and item.prompt["points"] for item in result.objects] == [[A, B], [B]]
-        for item, sent in zip(result.objects, objects, strict=True):
-            assert np.array_equal(item.mask, rle.decode(sent["rle"]))
-            assert (item.score, item.stability) == (sent["score"], sent["stability"])
-    elif name == "png":
-        assert np.array_equal(pixels_of(data), union * np.uint8(255))
-    elif name == "cutout":
-        left, top, width, height = cv2.boundingRect(union.astype(np.uint8))
-        area = np.s_[top : top + height, left : left + width]
-        assert np.array_equal(pixels_of(data), np.dstack((photo[area], union[area] * np.uint8(255))))
-    else:
-        change = np.abs(pixels_of(data).astype(int) - photo).sum(axis=2)
+def test_documents_of_several_objects_are_one_file(
+    client: httpx.Client, path: str, objects: Any, strip: np.ndarray
+) -> None:
+    for name in ("json", "overlay", "coco", "labelme"):
+        answer = _export(client, path, objects, name)
+        assert answer.headers["content-type"] == KINDS[name]
+        _check(name, [answer.content], objects, strip)
+
+
+def _check(name: str, files: list[bytes], objects: list[dict[str, Any]], photo: np.ndarray) -> None:
+    """That the files of a format, read by other libraries, show the objects."""
+    masks = [rle.decode(item["rle"]) for item in objects]
+    if name == "overlay":
+        change, union = np.abs(pixels_of(files[0]).astype(int) - photo).sum(axis=2), _union(objects)
         assert change.shape == (64, 1024) and change[union].mean() > 4 * change[~union].mean()
+    elif name in _DOCUMENTS:
+        result = _DOCUMENTS[name](files[0])
+        assert [item.label for item in result.objects] == [item["label"] for item in objects]
+        for item, sent, mask in zip(result.objects, objects, masks, strict=True):
+            assert np.array_equal(item.mask, mask)
+            assert (item.score, item.stability) == (sent["score"], sent["stability"])
+            assert name != "json" or (item.prompt and item.prompt["points"] == sent["prompt"]["points"])
+    else:
+        for data, mask in zip(files, masks, strict=True):
+            left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+            area = np.s_[top : top + height, left : left + width]
+            cut = np.dstack((photo[area], mask[area] * np.uint8(255)))
+            assert np.array_equal(pixels_of(data), cut if name == "cutout" else mask * np.uint8(255))
+
+
+_DOCUMENTS: dict[str, Callable[[bytes], Result]] = {
+    "json": lambda data: from_document(json.loads(data)),
+    "coco": lambda data: read_coco(data, file="coco"),
+    "labelme": lambda data: read_labelme(data, file="labelme"),
+}
+
+
+def test_the_image_s_name_is_in_the_documents_and_names_the_files(
+    client: httpx.Client, path: str, objects: Any
+) -> None:
+    answer = _export(client, path, objects, *KINDS, name="Zwei Hunde.jpeg")
+    assert answer.headers["content-disposition"] == 'attachment; filename="Zwei Hunde.zip"'
+    files = _files(answer)
+    assert list(files) == [
+        *(f"Zwei Hunde_{word}.png" for word in ("mask_1", "mask_2", "cutout_1", "cutout_2")),
+        "Zwei Hunde_overlay.jpg",
+        *(f"Zwei Hunde{word}.json" for word in ("_objects", "_coco", "")),
+    ]
+    coco, labelme = (json.loads(files[f"Zwei Hunde{word}.json"]) for word in ("_coco", ""))
+    assert coco["images"][0]["file_name"] == labelme["imagePath"] == "Zwei Hunde.jpeg"
+    assert json.loads(files["Zwei Hunde_objects.json"])["image"]["name"] == "Zwei Hunde.jpeg"
+    assert coco["info"]["provenance"] == json.loads(files["Zwei Hunde_objects.json"])["provenance"] != {}
+
+
+@pytest.mark.parametrize("name", ['犬 "é" 100%.jpg', "a;b.jpg", "\U0001f469\u200d\U0001f52c.png"])
+def test_names_of_any_script_arrive_in_the_header(client: httpx.Client, path: str, objects: Any, name: str) -> None:
+    said = _export(client, path, objects[:1], "png", name=name).headers["content-disposition"]
+    plain, _, encoded = said.partition("; filename*=UTF-8''")
+    expected = name.rpartition(".")[0] + "_mask.png"
+    assert said.isascii() and (unquote(encoded) == expected) == (not expected.isascii())
+    message = Message()
+    message["content-disposition"] = plain
+    saved = message.get_filename() or ""
+    assert saved.endswith("_mask.png") and len(saved) == len(expected)
+
+
+def test_coco_and_labelme_say_outlines_or_pixels_as_is_wished(client: httpx.Client, path: str, objects: Any) -> None:
+    kinds: dict[object, set[str]] = {}
+    for wish in (None, True, False):
+        files = _files(_export(client, path, objects, "coco", "labelme", polygons=wish)).values()
+        coco, labelme = (json.loads(data) for data in files)
+        kinds[wish] = {type(row["segmentation"]).__name__ for row in coco["annotations"]}
+        kinds[wish] |= {shape["shape_type"] for shape in labelme["shapes"]}
+        for data, name in zip(files, ("coco", "labelme"), strict=True):
+            _check(name, [data], objects, np.empty(0))
+    assert kinds == {None: {"dict", "polygon"}, True: {"list", "polygon"}, False: {"dict", "mask"}}
+    exact, simple = (
+        _export(client, path, objects, "coco", polygons=True, tolerance=tolerance).content for tolerance in (0, 2)
+    )
+    assert len(simple) < len(exact) / 2
 
 
 def test_a_cutout_has_room_and_a_soft_edge_when_asked(client: httpx.Client, path: str, objects: Any) -> None:
@@ -146,6 +219,14 @@ WRONG: list[tuple[Any, str]] = [
     ({"objects": [{"rle": RLE, "prompt": {"box": [1, 2]}}], "formats": ["json"]}, "objects[0].prompt.box[2]"),
     ({"objects": [{"rle": RLE, "prompt": {"polygon": 1}}], "formats": ["json"]}, "objects[0].prompt.polygon"),
     ({"objects": [{"rle": RLE}], "formats": ["cutout"], "pad": 10**6}, "pad"),
+    ({"objects": [{"rle": RLE}], "formats": ["coco"], "name": ""}, "name"),
+    ({"objects": [{"rle": RLE}], "formats": ["coco"], "name": ".."}, "name"),
+    ({"objects": [{"rle": RLE}], "formats": ["coco"], "name": "../a.jpg"}, "name"),
+    ({"objects": [{"rle": RLE}], "formats": ["coco"], "name": "a\\b.jpg"}, "name"),
+    ({"objects": [{"rle": RLE}], "formats": ["coco"], "name": "a\nb.jpg"}, "name"),
+    ({"objects": [{"rle": RLE}], "formats": ["coco"], "name": "é" * 128}, "name"),
+    ({"objects": [{"rle": RLE}], "formats": ["coco"], "polygons": "rle"}, "polygons"),
+    ({"objects": [{"rle": RLE}], "formats": ["coco"], "tolerance": -1}, "tolerance"),
 ]  # fmt: skip
 
 
@@ -165,99 +246,25 @@ def test_numbers_that_are_none_are_refused(client: httpx.Client, path: str, fiel
     assert error_of(client.post(f"{path}/export", content=body), 422)["field"].startswith(f"objects[0].prompt.{field}")
 
 
-def test_more_masks_than_fit_into_memory_are_refused(client: httpx.Client) -> None:
-    large = np.zeros((1500, 1500, 3), np.uint8)
-    key = upload(client, as_png(large))
-    empty = {"rle": {"size": [1500, 1500], "counts": [1500 * 1500]}}
-    assert _export(client, f"/v1/images/{key}", [empty] * 10, "json").status_code == 200
-    assert error_of(_export(client, f"/v1/images/{key}", [empty] * 31, "json"), 422, "too_many")["field"] == "objects"
-    client.delete(f"/v1/images/{key}")
+def test_files_that_do_not_fit_into_memory_are_refused(client: httpx.Client) -> None:
+    key = upload(client, as_png(np.zeros((1500, 1500, 3), np.uint8)))
+    path, full = f"/v1/images/{key}", {"rle": {"size": [1500, 1500], "counts": [0, 1500 * 1500]}}
+    assert _export(client, path, [full] * 250, "json", "coco").status_code == 200  # as pixels 560 MB
+    assert _export(client, path, [full], "cutout").status_code == 200
+    assert error_of(_export(client, path, [full] * 25, "cutout"), 422, "too_many")["field"] == "objects"
+    stripes = {"rle": {"size": [1500, 1500], "counts": [1] * 150_000 + [1500 * 1500 - 150_000]}}
+    assert error_of(_export(client, path, [stripes], "labelme"), 422, "too_many")["field"] == "objects"
+    client.delete(path)
 
 
 def test_who_leaves_a_long_job_does_not_start_another_thread(client: httpx.Client) -> None:
     pixels = np.zeros((1500, 1500, 3), np.uint8)
     key = upload(client, as_png(pixels))
     noise = rle.encode(np.random.default_rng(1).random((1500, 1500)) < 0.5)
-    body = {"objects": [{"rle": noise}] * 8, "formats": ["json", "png", "cutout", "overlay"]}
+    body = {"objects": [{"rle": noise}] * 4, "formats": ["json", "png", "cutout", "overlay"]}
     seen = 0
     for _ in range(8):
-        error_of(client.post(f"/v1/images/{key}/export", json=body, headers={"X-Request-Timeout": "0.15"}), 504)
+        error_of(client.post(f"/v1/images/{key}/export", json=body, headers={"X-Request-Timeout": "0.25"}), 504)
         seen = max(seen, sum(thread.name == "clickmask-once" for thread in threading.enumerate()))
     assert 1 <= seen <= 2
     client.delete(f"/v1/images/{key}")
-
-
-def _segment(client: httpx.Client, data: bytes, prompts: Any, accept: str = "*/*") -> httpx.Response:
-    parts = {"file": ("photo", data), "prompts": (None, json.dumps(prompts))}
-    return client.post("/v1/segment", files=parts, headers={"Accept": accept})
-
-
-def test_an_image_and_its_prompts_are_answered_in_one_call(
-    client: httpx.Client, strip: np.ndarray, near: OpenImage, path: str
-) -> None:
-    data = as_png(strip)
-    answer = _segment(client, data, {"objects": [PROMPT, {"points": [B]}], "limit": 1})
-    assert answer.status_code == 200 and path.endswith(answer.json()["id"])
-    first, second = (rle.decode(found["rle"]) for (found,) in answer.json()["objects"])
-    assert np.array_equal(first, near.segment(**PROMPT).pixels)  # pyright: ignore[reportArgumentType]
-    assert np.array_equal(second, near.segment(points=[(500, 40)]).pixels)
-
-
-@pytest.mark.parametrize("wish", [{}, {"format": "rle"}, {"format": "polygons", "multimask": True, "limit": 3}])
-def test_who_accepts_a_picture_gets_the_mask_itself(
-    client: httpx.Client, strip: np.ndarray, near: OpenImage, wish: dict[str, Any]
-) -> None:
-    answer = _segment(client, as_png(strip), {"objects": [{"points": [A]}], **wish}, "image/png")
-    assert answer.status_code == 200 and answer.headers["content-type"] == "image/png"
-    assert np.array_equal(pixels_of(answer.content), near.segment(points=[(600, 20)]).pixels * np.uint8(255))
-
-
-def test_who_accepts_a_picture_may_have_the_cutout(client: httpx.Client, strip: np.ndarray, near: OpenImage) -> None:
-    answer = _segment(client, as_png(strip), {"objects": [PROMPT], "format": "cutout"}, "image/png")
-    mask = near.segment(**PROMPT)  # pyright: ignore[reportArgumentType]
-    assert mask.box is not None
-    x0, y0, x1, y1 = mask.box
-    assert np.array_equal(pixels_of(answer.content)[..., 3], mask.pixels[y0:y1, x0:x1] * np.uint8(255))
-
-
-def test_one_picture_cannot_show_two_objects(client: httpx.Client, strip: np.ndarray) -> None:
-    answer = _segment(client, as_png(strip), {"objects": [PROMPT, PROMPT]}, "image/png")
-    assert error_of(answer, 422, "bad_request")["field"] == "objects"
-
-
-def test_an_empty_mask_has_no_cutout_but_is_no_error(client: httpx.Client, path: str, strip: np.ndarray) -> None:
-    nothing = base64.b64encode(np.full((256, 256), -30, "<f2").tobytes()).decode()
-    far = {"points": [[1, 1]], "labels": [0], "previous": {"logits": nothing}}
-    answer = client.post(f"{path}/masks", json={"objects": [far], "format": "cutout"}).json()["objects"][0][0]
-    assert (answer["area"] == 0) == (answer["cutout"] is None) == (answer["box"] is None)
-    shown = _segment(client, as_png(strip), {"objects": [far], "format": "cutout"}, "image/png")
-    assert shown.status_code == (422 if answer["cutout"] is None else 200)
-
-
-@pytest.mark.parametrize(
-    ("parts", "status", "field"),
-    [
-        ({"prompts": (None, "{}")}, 422, "file"),
-        ({"file": ("a", b"x")}, 422, "prompts"),
-        ({"file": (None, "text"), "prompts": (None, "{}")}, 422, "file"),
-        ({"file": ("a", b"x"), "prompts": ("b", b"{}")}, 400, None),
-        ({"file": ("a", b"x"), "prompts": (None, "{")}, 400, None),
-        ({"file": ("a", b"x"), "prompts": (None, "{}")}, 422, "objects"),
-        ({"file": ("a", b"x"), "prompts": (None, '{"objects": [{"points": [[1, 2]]}]}')}, 415, None),
-    ],
-)
-def test_a_call_that_lacks_a_part_is_refused_by_name(
-    client: httpx.Client, parts: Any, status: int, field: str | None
-) -> None:
-    assert error_of(client.post("/v1/segment", files=parts), status).get("field") == field
-
-
-def test_nothing_touches_the_disk(
-    client: httpx.Client, strip: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "there is no such folder"))
-    large = as_png(np.random.default_rng(2).integers(0, 256, (700, 1000, 3), dtype=np.uint8))
-    assert len(large) > 1 << 20  # a usual form parser would put it into a file by now
-    answer = client.post("/v1/images", files={"file": ("a", large)})
-    assert answer.status_code == 201, answer.text
-    client.delete(f"/v1/images/{answer.json()['id']}")
