@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
+from ..formats.encoding import encode_for_screen
 from .errors import ApiError
 from .openapi import errors, takes, takes_image
 from .receiving import as_json, caller_of, enter, json_answer, notes_of, read, read_image, service_of
@@ -71,6 +72,21 @@ async def show_image(request: Request, id: str) -> Response:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(_events(service, entry), media_type="text/event-stream", headers=headers)
     return json_answer(_describe(service, entry))
+
+
+@router.get(
+    "/{id}/picture",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}, "image/png": {}}}, **errors(404, 410)},
+)
+async def show_picture(request: Request, id: str) -> Response:
+    """The image itself as the server sees it: upright, and in a format that every browser shows."""
+    service = service_of(request)
+    with enter(request) as ticket:
+        entry = service.store.find(id, caller_of(request))
+        picture = await service.picture(entry, ticket)
+        data, kind = await service.heavy(entry.caller, lambda: encode_for_screen(picture.pixels))
+    return Response(data, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
 
 
 @router.delete("/{id}", status_code=204, responses=errors(404, 410))

@@ -17,7 +17,7 @@ PHOTOS = Path(__file__).resolve().parents[2] / "examples" / "photos"
 PATIENCE = 15_000  # ms until a test gives up on what should take a fraction of a second
 
 # Chromium notes each answer that is no success as an error; what the page makes of it is for the tests to see.
-_EXPECTED = ("the server responded with a status of",)
+_EXPECTED = ("the server responded with a status of", "net::ERR_CONNECTION_REFUSED")
 
 
 class Screen:

@@ -55,10 +55,21 @@ export class Doc {
   }
 
   async #picture() {
-    const file = await this.context.store.file(this.id);
-    const { bitmap } = await this.context.decode(file);
+    const { bitmap } = await this.#decoded();
     if (!this.size) this.#setSize([bitmap.width, bitmap.height]);
     return bitmap;
+  }
+
+  /** By the browser; by the server where the browser does not know the format, as with TIFF. */
+  async #decoded() {
+    const { decode, store, api } = this.context;
+    try {
+      return await decode(await store.file(this.id));
+    } catch (error) {
+      if (error.name !== 'DamagedPhoto') throw error;
+      const picture = await this.remote.retelling(null, (id) => api.picture(id));
+      return decode(new File([picture], this.name, { type: picture.type }));
+    }
   }
 
   async #bring(ahead) {

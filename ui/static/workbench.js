@@ -156,6 +156,7 @@ export class Workbench {
   }
 
   #thumbnail(mask, size) {
+    if (!this.doc.bitmap) return document.createElement('canvas');
     return thumbnail(this.doc.bitmap, mask, size * devicePixelRatio);
   }
 

@@ -306,3 +306,18 @@ def _ask(client: httpx.Client, key: str, prompt: Any) -> Any:
     answer = client.post(f"/v1/images/{key}/masks", json={"objects": [prompt]})
     assert answer.status_code == 200, answer.text
     return answer.json()["objects"][0][0]
+
+
+def test_the_picture_of_an_image_is_what_the_server_sees(client: httpx.Client, strip: np.ndarray) -> None:
+    turned = io.BytesIO()
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned clockwise
+    Image.fromarray(strip).save(turned, "TIFF", exif=exif)
+    made = client.post("/v1/images", content=turned.getvalue()).json()
+    answer = client.get(f"/v1/images/{made['id']}/picture")
+    assert answer.headers["content-type"] == "image/jpeg"
+    with Image.open(io.BytesIO(answer.content)) as picture:
+        assert picture.size == (made["width"], made["height"]) == (strip.shape[0], strip.shape[1])
+        seen = np.array(picture).astype(int)
+    assert np.abs(seen - np.rot90(strip, -1)).mean() < 12  # noise, as JPEG
+    error_of(client.get("/v1/images/img_nothing/picture"), 404)
