@@ -12,6 +12,7 @@ import { tintOf } from "./tint.js";
 const LINE = 1.5; // CSS pixels
 const HALO = 2.25; // on either side of the line
 const GLOW = 3;
+const CASING = 1;
 const DASHES = [6, 4];
 const WHITE = [255, 255, 255];
 const MANY_RUNS = 150_000; // characters of text: noise, whose edge would take seconds to draw
@@ -26,9 +27,11 @@ export function enterImage(context, view) {
  * @param {CanvasRenderingContext2D} context in image coordinates
  * @param {Place} view
  * @param {object} mask
- * @param {{colour: number[], opacity: number, selected?: boolean, dashed?: boolean}} look
+ * @param {{colour: number[], opacity: number, selected?: boolean, dashed?: boolean, cased?: boolean}} look
+ *   cased: with a faint light line below its own, by which dark colours are seen on dark photos
  */
-export function drawMask(context, view, mask, { colour, opacity, selected = false, dashed = false }) {
+export function drawMask(context, view, mask, look) {
+  const { colour, opacity, selected, dashed, cased } = look;
   if (isNoise(mask)) {
     drawTint(context, mask, colour, opacity);
     return;
@@ -38,6 +41,7 @@ export function drawMask(context, view, mask, { colour, opacity, selected = fals
   context.fillStyle = css(colour, opacity);
   context.fill(path, "evenodd");
   if (selected) strokePath(context, view, path, css(WHITE), LINE + 2 * HALO);
+  else if (cased) strokePath(context, view, path, css(WHITE, 0.45), LINE + 2 * CASING);
   context.setLineDash(dashed ? DASHES.map((length) => length / view.scale) : []);
   strokePath(context, view, path, css(colour), LINE);
   context.setLineDash([]);

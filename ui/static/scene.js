@@ -7,6 +7,7 @@ import { drawLiveStroke } from "./draw_stroke.js";
 import { PREVIEW } from "./palette.js";
 
 const PREVIEW_OPACITY = 0.35;
+const PREVIEW_OVER_CURRENT = 0.15; // both together must not hide the photo
 const LEFT_OUT = [207, 34, 46]; // a preview of what a minus would leave
 
 /** Nothing yet; `Stage`'s setters say what each part holds. */
@@ -44,7 +45,7 @@ export function paintCurrent(context, view, scene) {
   if (!options.showMasks || !(hovered || current || preview || stroke)) return false;
   enterImage(context, view);
   if (hovered) drawGlow(context, view, hovered.mask, hovered.colour);
-  if (current?.mask) drawMask(context, view, current.mask, { ...current, opacity: options.opacity });
+  if (current?.mask) drawMask(context, view, current.mask, currentLook(current, options));
   if (preview) drawMask(context, view, preview.mask, previewLook(scene));
   if (stroke) drawLiveStroke(context, stroke, current?.colour ?? options.previewColour, options.opacity);
   return true;
@@ -66,7 +67,12 @@ function hoveredObject(scene) {
   return visibleObjects(scene).findLast(({ hovered }) => hovered);
 }
 
+function currentLook({ colour, dashed }, { opacity }) {
+  return { colour, dashed, opacity, cased: true };
+}
+
 function previewLook({ preview, current, options }) {
   const colour = preview.sign < 0 ? LEFT_OUT : options.previewColour;
-  return { colour, opacity: PREVIEW_OPACITY, dashed: Boolean(current?.mask) };
+  const isEditing = Boolean(current?.mask);
+  return { colour, opacity: isEditing ? PREVIEW_OVER_CURRENT : PREVIEW_OPACITY, dashed: isEditing, cased: true };
 }
