@@ -33,9 +33,9 @@ def _masks() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def photo_masks() -> list[np.ndarray]:
+def photo_masks(segmenter: Segmenter) -> list[np.ndarray]:
     """Two masks of a photo, of one size."""
-    image = Segmenter().open(PHOTO)
+    image = segmenter.open(PHOTO)
     return [image.click(290, 300).pixels, image.click(450, 200).pixels]
 
 
@@ -55,71 +55,71 @@ def _ask(page: Page, expression: str, *arguments: object) -> Any:
 
 
 def test_bitmaps_are_written_as_pycocotools_and_the_service_write_them(
-    modules: Page, photo_masks: list[np.ndarray]
+    functions: Page, photo_masks: list[np.ndarray]
 ) -> None:
     masks = [*_masks(), photo_masks[0]]
     given = [[_bits(mask), mask.shape[1], mask.shape[0]] for mask in masks]
-    written = _ask(modules, "a[0].map(([bits, w, h]) => rle.fromBitmap(Uint8Array.from(bits), w, h))", given)
+    written = _ask(functions, "a[0].map(([bits, w, h]) => rle.fromBitmap(Uint8Array.from(bits), w, h))", given)
     assert written == [_coco(mask) for mask in masks] == [ours.encode(mask) for mask in masks]
 
 
-def test_text_is_read_back_to_the_same_bitmaps(modules: Page, photo_masks: list[np.ndarray]) -> None:
+def test_text_is_read_back_to_the_same_bitmaps(functions: Page, photo_masks: list[np.ndarray]) -> None:
     masks = [*_masks(), photo_masks[0]]
-    read = _ask(modules, "a[0].map((m) => rle.toBitmap(m).join(''))", [_coco(mask) for mask in masks])
+    read = _ask(functions, "a[0].map((m) => rle.toBitmap(m).join(''))", [_coco(mask) for mask in masks])
     assert read == [_bits(mask) for mask in masks]
 
 
-def test_runs_and_back_are_the_same_text(modules: Page) -> None:
+def test_runs_and_back_are_the_same_text(functions: Page) -> None:
     given = [_coco(mask) for mask in _masks()]
-    assert _ask(modules, "a[0].map((m) => rle.fromRuns(rle.toRuns(m), m.size))", given) == given
+    assert _ask(functions, "a[0].map((m) => rle.fromRuns(rle.toRuns(m), m.size))", given) == given
 
 
-def test_runs_of_a_small_mask_are_as_counted_by_hand(modules: Page) -> None:
+def test_runs_of_a_small_mask_are_as_counted_by_hand(functions: Page) -> None:
     """. # #
     . # .   down the columns: 2 background, 3 object, 1 background."""
     mask = np.array([[0, 1, 1], [0, 1, 0]], bool)
-    assert _ask(modules, "Array.from(rle.toRuns(a[0]))", _coco(mask)) == [2, 3, 1]
-    assert _ask(modules, "Array.from(rle.toSpans(a[0]))", _coco(mask)) == [2, 5]
+    assert _ask(functions, "Array.from(rle.toRuns(a[0]))", _coco(mask)) == [2, 3, 1]
+    assert _ask(functions, "Array.from(rle.toSpans(a[0]))", _coco(mask)) == [2, 5]
 
 
-def test_runs_of_no_length_in_the_middle_are_read_as_others_mean_them(modules: Page) -> None:
-    found = _ask(modules, "rle.toBitmap(rle.fromRuns([1, 2, 0, 1, 2, 0, 1, 1], [4, 2])).join('')")
+def test_runs_of_no_length_in_the_middle_are_read_as_others_mean_them(functions: Page) -> None:
+    found = _ask(functions, "rle.toBitmap(rle.fromRuns([1, 2, 0, 1, 2, 0, 1, 1], [4, 2])).join('')")
     assert found == "00101011"
-    assert _ask(modules, "rle.area(rle.fromRuns([1, 2, 0, 1, 2, 0, 1, 1], [4, 2]))") == 4
+    assert _ask(functions, "rle.area(rle.fromRuns([1, 2, 0, 1, 2, 0, 1, 1], [4, 2]))") == 4
 
 
-def test_masks_are_joined_cut_and_subtracted_pixel_by_pixel(modules: Page, photo_masks: list[np.ndarray]) -> None:
+def test_masks_are_joined_cut_and_subtracted_pixel_by_pixel(functions: Page, photo_masks: list[np.ndarray]) -> None:
     rng = np.random.default_rng(6)
     sizes = ((1, 1), (1, 30), (30, 1), (40, 50))
     pairs = [(rng.random(size) < p, rng.random(size) < q) for size in sizes for p in (0, 0.5, 1) for q in (0, 0.5, 1)]
     pairs.append((photo_masks[0], photo_masks[1]))
     made = _ask(
-        modules,
+        functions,
         "a[0].map(([p, q]) => [rle.union(p, q), rle.intersect(p, q), rle.subtract(p, q)])",
         [[_coco(first), _coco(second)] for first, second in pairs],
     )
     assert made == [[_coco(p | q), _coco(p & q), _coco(p & ~q)] for p, q in pairs]
 
 
-def test_masks_of_other_sizes_are_not_joined(modules: Page) -> None:
+def test_masks_of_other_sizes_are_not_joined(functions: Page) -> None:
     wide, tall = _coco(np.ones((2, 3), bool)), _coco(np.ones((3, 2), bool))
     with pytest.raises(Exception, match="masks of one size"):
-        _ask(modules, "rle.union(a[0], a[1])", wide, tall)
+        _ask(functions, "rle.union(a[0], a[1])", wide, tall)
 
 
-def test_area_bounds_and_emptiness_are_those_of_the_service(modules: Page, photo_masks: list[np.ndarray]) -> None:
+def test_area_bounds_and_emptiness_are_those_of_the_service(functions: Page, photo_masks: list[np.ndarray]) -> None:
     given = [_coco(mask) for mask in [*_masks(), photo_masks[0]]]
-    told = _ask(modules, "a[0].map((m) => [rle.area(m), rle.bounds(m), rle.isEmpty(m)])", given)
+    told = _ask(functions, "a[0].map((m) => [rle.area(m), rle.bounds(m), rle.isEmpty(m)])", given)
     boxes = [ours.box(one) for one in given]
     assert told == [
         [ours.area(one), list(box) if box else None, box is None] for one, box in zip(given, boxes, strict=True)
     ]
 
 
-def test_every_pixel_and_none_outside_is_contained_as_in_the_bitmap(modules: Page) -> None:
+def test_every_pixel_and_none_outside_is_contained_as_in_the_bitmap(functions: Page) -> None:
     mask = _blobs(np.random.default_rng(7), 30, 40)
     found = _ask(
-        modules,
+        functions,
         "Array.from({length: 34 * 44}, (_, i) => +rle.contains(a[0], i % 44 - 2, Math.floor(i / 44) - 2)).join('')",
         _coco(mask),
     )
@@ -152,14 +152,14 @@ def _nearest(mask: np.ndarray, old: dict[str, Any], new: dict[str, Any]) -> np.n
         _raster(20, 20, (500, 0, 520, 20)),
     ],
 )
-def test_another_raster_takes_the_pixel_under_each_centre(modules: Page, new: dict[str, Any]) -> None:
+def test_another_raster_takes_the_pixel_under_each_centre(functions: Page, new: dict[str, Any]) -> None:
     old = _raster(40, 30, (0, 0, 400, 300))
     masks = [_blobs(np.random.default_rng(8), 30, 40), np.ones((30, 40), bool), np.zeros((30, 40), bool)]
-    made = _ask(modules, "a[0].map((m) => rle.resample(m, a[1], a[2]))", [_coco(mask) for mask in masks], old, new)
+    made = _ask(functions, "a[0].map((m) => rle.resample(m, a[1], a[2]))", [_coco(mask) for mask in masks], old, new)
     assert made == [_coco(_nearest(mask, old, new)) for mask in masks]
 
 
 @pytest.mark.parametrize("counts", ["", "0", "6", "o", "~0", "6é", "5:", "oooooooooo0", "00000"])
-def test_malformed_text_is_refused(modules: Page, counts: str) -> None:
+def test_malformed_text_is_refused(functions: Page, counts: str) -> None:
     with pytest.raises(Exception, match="rle: "):
-        _ask(modules, "rle.toRuns(a[0])", {"size": [5, 1], "counts": counts})
+        _ask(functions, "rle.toRuns(a[0])", {"size": [5, 1], "counts": counts})

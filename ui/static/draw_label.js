@@ -1,9 +1,9 @@
 /** An object's name beside it. Screen coordinates, CSS pixels. */
 
-import { measure } from "./masks.js";
-import { css } from "./palette.js";
+import { measure } from './masks.js';
+import { css } from './palette.js';
 
-const FONT = "500 12px system-ui, sans-serif";
+const FONT = '500 12px system-ui, sans-serif';
 const HEIGHT = 22;
 const PADDING = 8;
 const SWATCH = 8;
@@ -28,7 +28,7 @@ export function drawLabel(context, view, { mask, colour, label }) {
 }
 
 function drawTag(context, text, [left, top, width], colour) {
-  context.fillStyle = "rgb(24 24 27 / 0.85)";
+  context.fillStyle = 'rgb(24 24 27 / 0.85)';
   context.beginPath();
   context.roundRect(left, top, width, HEIGHT, 4);
   context.fill();
@@ -36,8 +36,8 @@ function drawTag(context, text, [left, top, width], colour) {
   context.beginPath();
   context.arc(left + PADDING + SWATCH / 2, top + HEIGHT / 2, SWATCH / 2, 0, 2 * Math.PI);
   context.fill();
-  context.fillStyle = "white";
-  context.textBaseline = "middle";
+  context.fillStyle = 'white';
+  context.textBaseline = 'middle';
   context.fillText(text, left + PADDING + SWATCH + 6, top + HEIGHT / 2 + 0.5);
 }
 

@@ -5,9 +5,9 @@
  * @typedef {{scale: number, x: number, y: number, ratio: number, width: number, height: number}} Place  as a View
  */
 
-import { pathOf } from "./outline.js";
-import { css } from "./palette.js";
-import { tintOf } from "./tint.js";
+import { pathOf } from './outline.js';
+import { css } from './palette.js';
+import { tintOf } from './tint.js';
 
 const LINE = 1.5; // CSS pixels
 const HALO = 2.25; // on either side of the line
@@ -37,9 +37,9 @@ export function drawMask(context, view, mask, look) {
     return;
   }
   const path = pathOf(mask, view.scale * view.ratio);
-  context.lineJoin = "round";
+  context.lineJoin = 'round';
   context.fillStyle = css(colour, opacity);
-  context.fill(path, "evenodd");
+  context.fill(path, 'evenodd');
   if (selected) strokePath(context, view, path, css(WHITE), LINE + 2 * HALO);
   else if (cased) strokePath(context, view, path, css(WHITE, 0.45), LINE + 2 * CASING);
   context.setLineDash(dashed ? DASHES.map((length) => length / view.scale) : []);
@@ -51,7 +51,7 @@ export function drawMask(context, view, mask, look) {
 export function drawGlow(context, view, mask, colour) {
   if (isNoise(mask)) return;
   const path = pathOf(mask, view.scale * view.ratio);
-  context.lineJoin = "round";
+  context.lineJoin = 'round';
   strokePath(context, view, path, css(WHITE, 0.6), LINE + 2 * GLOW);
   strokePath(context, view, path, css(colour), LINE + 1);
 }
@@ -64,7 +64,7 @@ export function drawGlow(context, view, mask, colour) {
  * @param {number} opacity
  */
 export function drawObjects(canvas, view, objects, opacity) {
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext('2d');
   context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
   enterImage(context, view);
   for (const { mask, colour, selected } of objects) drawMask(context, view, mask, { colour, selected, opacity });

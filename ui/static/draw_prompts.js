@@ -1,13 +1,13 @@
 /** Points, boxes, strokes and the brush's circle. Screen coordinates, CSS pixels: they are as large at every zoom. */
 
-import { css } from "./palette.js";
+import { css } from './palette.js';
 
 const RADIUS = 6; // of a point
 const RING = 2;
 const ARM = 3; // of a plus or a minus
 const GREEN = [22, 138, 62];
 const RED = [207, 34, 46];
-const DARK = "rgb(0 0 0 / 0.55)";
+const DARK = 'rgb(0 0 0 / 0.55)';
 
 /**
  * @param {CanvasRenderingContext2D} context
@@ -33,7 +33,7 @@ export function drawBox(context, view, [x0, y0, x1, y1]) {
   context.strokeStyle = DARK;
   context.strokeRect(...box);
   context.setLineDash([6, 4]);
-  context.strokeStyle = "white";
+  context.strokeStyle = 'white';
   context.strokeRect(...box);
   context.setLineDash([]);
 }
@@ -42,7 +42,7 @@ export function drawBox(context, view, [x0, y0, x1, y1]) {
 export function drawLasso(context, view, { points }) {
   const path = new Path2D();
   for (const point of points) path.lineTo(...view.toScreen(...point));
-  context.lineJoin = "round";
+  context.lineJoin = 'round';
   outlineTwice(context, path);
 }
 
@@ -58,18 +58,18 @@ function outlineTwice(context, path) {
   context.strokeStyle = DARK;
   context.stroke(path);
   context.lineWidth = 1.5;
-  context.strokeStyle = "white";
+  context.strokeStyle = 'white';
   context.stroke(path);
 }
 
 function drawPoint(context, [x, y], label, { selected = false, pending = false }) {
   context.globalAlpha = pending ? 0.7 : 1;
   if (selected) disc(context, x, y, RADIUS + RING + 2, DARK);
-  disc(context, x, y, RADIUS + (selected ? RING + 1 : RING), "white");
+  disc(context, x, y, RADIUS + (selected ? RING + 1 : RING), 'white');
   disc(context, x, y, RADIUS, css(label === 1 ? GREEN : RED));
   context.lineWidth = 2;
-  context.lineCap = "butt";
-  context.strokeStyle = "white";
+  context.lineCap = 'butt';
+  context.strokeStyle = 'white';
   context.beginPath();
   context.moveTo(x - ARM, y);
   context.lineTo(x + ARM, y);

@@ -1,6 +1,6 @@
 /** A brush or lasso stroke as a shape: on the screen while it is drawn, in a raster when its pixels are wanted. */
 
-import { css } from "./palette.js";
+import { css } from './palette.js';
 
 /**
  * Fills the stroke with the context's fill style, in image coordinates.
@@ -12,7 +12,7 @@ export function fillStroke(context, { kind, radius, points }, leastRadius = 0) {
   const path = new Path2D();
   for (const [x, y] of points) path.lineTo(x, y);
   const wide = Math.max(radius, leastRadius);
-  if (kind === "lasso") context.fill(path, "nonzero");
+  if (kind === 'lasso') context.fill(path, 'nonzero');
   else if (isDot(points)) fillDot(context, points[0], wide);
   else strokeRound(context, path, wide);
 }
@@ -25,11 +25,11 @@ export function fillStroke(context, { kind, radius, points }, leastRadius = 0) {
  * @param {number} opacity
  */
 export function drawLiveStroke(context, stroke, colour, opacity) {
-  context.globalCompositeOperation = "destination-out";
-  context.fillStyle = "black";
+  context.globalCompositeOperation = 'destination-out';
+  context.fillStyle = 'black';
   fillStroke(context, stroke);
-  context.globalCompositeOperation = "source-over";
-  if (stroke.op === "erase") return;
+  context.globalCompositeOperation = 'source-over';
+  if (stroke.op === 'erase') return;
   context.fillStyle = css(colour, Math.max(opacity, 0.2));
   fillStroke(context, stroke);
 }
@@ -47,7 +47,7 @@ function fillDot(context, [x, y], radius) {
 
 function strokeRound(context, path, radius) {
   context.strokeStyle = context.fillStyle;
-  context.lineCap = context.lineJoin = "round";
+  context.lineCap = context.lineJoin = 'round';
   context.lineWidth = 2 * radius;
   context.stroke(path);
 }

@@ -16,7 +16,7 @@ export class Layer {
   constructor(element, paint) {
     this.#paint = paint;
     this.canvas = createCanvas(element);
-    this.context = this.canvas.getContext("2d");
+    this.context = this.canvas.getContext('2d');
   }
 
   /** CSS pixels, and device pixels per CSS pixel. */
@@ -34,7 +34,7 @@ export class Layer {
     this.context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.#isBlank = !this.#paint(this.context);
     this.context.restore();
-    this.canvas.style.display = this.#isBlank ? "none" : "block"; // an empty canvas costs the compositor as much
+    this.canvas.style.display = this.#isBlank ? 'none' : 'block'; // an empty canvas costs the compositor as much
     this.isStale = false;
     this.paintedAt = performance.now();
   }
@@ -46,9 +46,9 @@ export class Layer {
 
 /** A canvas over the element that takes no part in what is pointed at or read out. @param {HTMLElement} element */
 export function createCanvas(element) {
-  const canvas = document.createElement("canvas");
-  canvas.setAttribute("aria-hidden", "true");
-  Object.assign(canvas.style, { position: "absolute", left: "0", top: "0", maxWidth: "none", pointerEvents: "none" });
+  const canvas = document.createElement('canvas');
+  canvas.setAttribute('aria-hidden', 'true');
+  Object.assign(canvas.style, { position: 'absolute', left: '0', top: '0', maxWidth: 'none', pointerEvents: 'none' });
   element.append(canvas);
   return canvas;
 }

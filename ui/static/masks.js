@@ -1,6 +1,6 @@
 /** Masks as the page holds them (ui/README.md): pixels, and the box of the image they are spread over. */
 
-import { area, bounds, contains, empty, resample } from "./rle.js";
+import { area, bounds, contains, empty, resample } from './rle.js';
 
 /** The raster of a mask's pixels. @param {{rle, box}} mask @returns {import("./rle.js").Raster} */
 export function rasterOf({ rle, box }) {

@@ -3,7 +3,7 @@
  * what was drawn last is moved along with the photo.
  */
 
-import { createCanvas } from "./layer.js";
+import { createCanvas } from './layer.js';
 
 export class ObjectsLayer {
   #rasters;
@@ -20,8 +20,8 @@ export class ObjectsLayer {
     this.#rasters = rasters;
     this.#listener = onPainted;
     this.canvas = createCanvas(element);
-    this.canvas.style.transformOrigin = "0 0";
-    this.#context = this.canvas.getContext("bitmaprenderer");
+    this.canvas.style.transformOrigin = '0 0';
+    this.#context = this.canvas.getContext('bitmaprenderer');
   }
 
   /** Whether what was wanted last is shown. */
@@ -47,8 +47,8 @@ export class ObjectsLayer {
     const by = scale / this.#shown.scale;
     const moved = [by, 0, 0, by, x - this.#shown.x * by, y - this.#shown.y * by];
     this.canvas.style.transform = moved.some((value, i) => value !== (i === 0 || i === 3 ? 1 : 0))
-      ? `matrix(${moved.join(", ")})`
-      : "";
+      ? `matrix(${moved.join(', ')})`
+      : '';
   }
 
   async #work() {
@@ -64,7 +64,7 @@ export class ObjectsLayer {
   }
 
   #present(bitmap, view) {
-    this.canvas.style.display = bitmap ? "block" : "none";
+    this.canvas.style.display = bitmap ? 'block' : 'none';
     this.#shown = bitmap && view;
     if (!bitmap) return;
     this.#context.transferFromImageBitmap(bitmap);

@@ -3,8 +3,8 @@
  * run clockwise on the screen, holes the other way. Object pixels that meet only at a corner are separate.
  */
 
-import { pieces } from "./spans.js";
-import { toSpans } from "./rle.js";
+import { pieces } from './spans.js';
+import { toSpans } from './rle.js';
 
 const SMALL_RING = 12; // pixel edges; what is smaller would shrink when it is smoothed
 const TOLERANCE = 0.25; // screen pixels by which a drawn line may differ from the edge

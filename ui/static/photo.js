@@ -15,9 +15,14 @@ export class Photo {
     this.#levels = [bitmap];
   }
 
+  /** What it was made of. @returns {ImageBitmap} */
+  get bitmap() {
+    return this.#levels[0];
+  }
+
   /** Makes the copies, each half as wide as the one before, in small steps. @returns {Promise<void>} */
   async prepare() {
-    let last = this.#levels[0];
+    let last = this.bitmap;
     while (!this.#isClosed && Math.max(last.width, last.height) >= 2 * SMALLEST) {
       last = await halve(last);
       this.#levels.push(last);
@@ -27,7 +32,7 @@ export class Photo {
 
   /** The smallest copy that has a pixel for each one drawn. @param {number} scale device pixels per image pixel */
   level(scale) {
-    return this.#levels.findLast((level) => level.width >= this.width * Math.min(scale, 1)) ?? this.#levels[0];
+    return this.#levels.findLast((level) => level.width >= this.width * Math.min(scale, 1)) ?? this.bitmap;
   }
 
   /**
@@ -37,7 +42,7 @@ export class Photo {
    */
   draw(context, view) {
     const box = view.visibleBox();
-    if (!box) return;
+    if (!box || this.bitmap.width === 0) return; // its owner has closed it
     context.imageSmoothingEnabled = view.scale < PIXELS_SHOW;
     this.drawBox(context, box, view.scale * view.ratio);
   }
@@ -67,10 +72,10 @@ async function halve(bitmap) {
   const height = bitmap.height >> 1;
   const rows = Math.max(1, Math.floor(STRIP / bitmap.width / 2));
   const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext('2d');
   for (let top = 0; top < height; top += rows) {
     const high = Math.min(rows, height - top);
-    const resize = { resizeWidth: width, resizeHeight: high, resizeQuality: "medium" };
+    const resize = { resizeWidth: width, resizeHeight: high, resizeQuality: 'medium' };
     const strip = await createImageBitmap(bitmap, 0, 2 * top, 2 * width, 2 * high, resize);
     context.drawImage(strip, 0, top);
     strip.close();

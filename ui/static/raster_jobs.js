@@ -1,9 +1,9 @@
 /** What is done with large masks, on the page or in its worker: one method a job, plain values in and out. */
 
-import { drawObjects } from "./draw_masks.js";
-import { onRaster, rasterOf, withPixels } from "./masks.js";
-import { outline } from "./outline.js";
-import { paint } from "./strokes.js";
+import { drawObjects } from './draw_masks.js';
+import { onRaster, rasterOf, withPixels } from './masks.js';
+import { outline } from './outline.js';
+import { paint } from './strokes.js';
 
 export class RasterJobs {
   #masks = new Map(); // key -> Mask, so that a mask is sent, and its outline made, once

@@ -3,9 +3,9 @@
  * starts no worker all of it is done on the page.
  */
 
-import { rasterOf } from "./masks.js";
-import { RasterJobs } from "./raster_jobs.js";
-import { cost } from "./strokes.js";
+import { rasterOf } from './masks.js';
+import { RasterJobs } from './raster_jobs.js';
+import { cost } from './strokes.js';
 
 const AT_ONCE = 1 << 18; // pixels under strokes: a few milliseconds
 const FEW_RUNS = 60_000; // characters of text
@@ -21,9 +21,9 @@ export class Rasters {
 
   constructor() {
     try {
-      this.#worker = new Worker(new URL("./raster_worker.js", import.meta.url), { type: "module" });
-      this.#worker.addEventListener("message", ({ data }) => this.#answer(data));
-      this.#worker.addEventListener("error", () => this.#giveUpWorker());
+      this.#worker = new Worker(new URL('./raster_worker.js', import.meta.url), { type: 'module' });
+      this.#worker.addEventListener('message', ({ data }) => this.#answer(data));
+      this.#worker.addEventListener('error', () => this.#giveUpWorker());
     } catch {
       this.#worker = null;
     }
@@ -39,7 +39,7 @@ export class Rasters {
   async paint(mask, strokes, raster) {
     const given = { mask, strokes, raster };
     const isSmall = cost(strokes, raster ?? rasterOf(mask)) <= AT_ONCE && mask.rle.counts.length <= FEW_RUNS;
-    return isSmall ? this.#inline.paint(given) : this.#ask("paint", () => given);
+    return isSmall ? this.#inline.paint(given) : this.#ask('paint', () => given);
   }
 
   /**
@@ -57,7 +57,7 @@ export class Rasters {
 
   /** @param {object} mask @param {number} scale as outline.js has it @returns {Promise<Float64Array[]>} */
   outline(mask, scale) {
-    return this.#ask("outline", () => ({ mask, scale }));
+    return this.#ask('outline', () => ({ mask, scale }));
   }
 
   /**
@@ -68,7 +68,7 @@ export class Rasters {
    * @returns {Promise<ImageBitmap>}
    */
   draw(objects, view, opacity) {
-    return this.#ask("draw", () => ({ ...this.#byKey(objects), view, opacity }));
+    return this.#ask('draw', () => ({ ...this.#byKey(objects), view, opacity }));
   }
 
   /** Stops the worker; what was asked is not answered any more. */

@@ -8,7 +8,7 @@
  * @typedef {{width: number, height: number, box: [number, number, number, number]}} Raster  see ui/README.md
  */
 
-import * as spans from "./spans.js";
+import * as spans from './spans.js';
 
 const MOST_PIXELS = 2 ** 31 - 1;
 const LONGEST_GROUP = 7; // characters of one 32-bit count
@@ -27,7 +27,7 @@ export function toRuns({ size, counts }) {
   let total = 0;
   differences.forEach((difference, i) => {
     const run = i > 2 ? difference + runs[i - 2] : difference;
-    if (run < 0 || run > MOST_PIXELS) throw new RangeError("rle: counts holds a run of impossible length");
+    if (run < 0 || run > MOST_PIXELS) throw new RangeError('rle: counts holds a run of impossible length');
     runs[i] = run;
     total += run;
   });
@@ -183,7 +183,7 @@ function compress(runs) {
       characters[length++] = 48 + (more ? group | 0x20 : group);
     }
   }
-  return new TextDecoder("latin1").decode(characters.subarray(0, length));
+  return new TextDecoder('latin1').decode(characters.subarray(0, length));
 }
 
 function decompress(counts) {

@@ -1,10 +1,10 @@
 /** What the stage's canvases show, painted from one plain description of it. Each says whether it drew anything. */
 
-import { drawGlow, drawMask, enterImage } from "./draw_masks.js";
-import { drawBox, drawBrushCursor, drawLasso, drawPrompts } from "./draw_prompts.js";
-import { drawLabel } from "./draw_label.js";
-import { drawLiveStroke } from "./draw_stroke.js";
-import { PREVIEW } from "./palette.js";
+import { drawGlow, drawMask, enterImage } from './draw_masks.js';
+import { drawBox, drawBrushCursor, drawLasso, drawPrompts } from './draw_prompts.js';
+import { drawLabel } from './draw_label.js';
+import { drawLiveStroke } from './draw_stroke.js';
+import { PREVIEW } from './palette.js';
 
 const PREVIEW_OPACITY = 0.35;
 const PREVIEW_OVER_CURRENT = 0.15; // both together must not hide the photo
@@ -56,7 +56,7 @@ export function paintPrompts(context, view, scene) {
   const { prompts, rubberBand, stroke, brush, options } = scene;
   const hovered = hoveredObject(scene);
   if (hovered?.label) drawLabel(context, view, hovered);
-  if (stroke?.kind === "lasso") drawLasso(context, view, stroke);
+  if (stroke?.kind === 'lasso') drawLasso(context, view, stroke);
   if (prompts && options.showPoints) drawPrompts(context, view, prompts);
   if (rubberBand) drawBox(context, view, rubberBand);
   if (brush) drawBrushCursor(context, view, brush);

@@ -3,13 +3,13 @@
  * Setters only note what changed; it is drawn once in the next frame, and only on the canvases it concerns.
  */
 
-import { Layer } from "./layer.js";
-import { emptyMask, isOn } from "./masks.js";
-import { ObjectsLayer } from "./objects_layer.js";
-import { Photo } from "./photo.js";
-import { Rasters } from "./rasters.js";
-import { emptyScene, paintCurrent, paintPhoto, paintPrompts, visibleObjects } from "./scene.js";
-import { thumbnail } from "./thumbnail.js";
+import { Layer } from './layer.js';
+import { emptyMask, isOn } from './masks.js';
+import { ObjectsLayer } from './objects_layer.js';
+import { Photo } from './photo.js';
+import { Rasters } from './rasters.js';
+import { emptyScene, paintCurrent, paintPhoto, paintPrompts, visibleObjects } from './scene.js';
+import { thumbnail } from './thumbnail.js';
 
 const MODEL_SIDE = 1024; // pixels of a raster on which strokes are shown that have no mask below them
 
@@ -42,7 +42,7 @@ export class Stage {
     const photo = layer(paintPhoto);
     this.#objectsLayer = new ObjectsLayer(this.#element, this.#rasters, () => this.#request());
     this.#layers = { photo, current: layer(paintCurrent), prompts: layer(paintPrompts) };
-    this.#stops.push(view.onChange(() => this.#mark("photo", "objects", "current", "prompts")));
+    this.#stops.push(view.onChange(() => this.#mark('photo', 'objects', 'current', 'prompts')));
     this.#stops.push(watchSize(this.#element, () => this.#resize()));
     this.#resize();
   }
@@ -53,12 +53,13 @@ export class Stage {
    * @returns {Promise<void>} when it can be drawn small as quickly as large
    */
   async setPhoto(bitmap) {
+    if (bitmap && this.#scene.photo?.bitmap === bitmap) return;
     this.#scene.photo?.close();
     const photo = bitmap && new Photo(bitmap);
     this.#scene.photo = photo;
-    this.#mark("photo");
+    this.#mark('photo');
     await photo?.prepare();
-    if (this.#scene.photo === photo) this.#mark("photo");
+    if (this.#scene.photo === photo) this.#mark('photo');
   }
 
   /**
@@ -67,9 +68,9 @@ export class Stage {
    *          label?: string}[]} objects colour: [r, g, b]
    */
   setObjects(objects) {
-    if (!looksSame(objects, this.#scene.objects)) this.#mark("objects");
+    if (!looksSame(objects, this.#scene.objects)) this.#mark('objects');
     this.#scene.objects = objects;
-    this.#mark("current", "prompts");
+    this.#mark('current', 'prompts');
   }
 
   /**
@@ -91,12 +92,12 @@ export class Stage {
   #showCurrent(current, mask = current?.mask) {
     this.#wanted = current;
     this.#scene.current = current && { ...current, mask };
-    this.#mark("current");
+    this.#mark('current');
   }
 
   /** What a click would give: + or - by its sign. @param {{mask: object, sign: 1 | -1} | null} preview */
   setPreview(preview) {
-    this.#set("preview", preview, "current");
+    this.#set('preview', preview, 'current');
   }
 
   /**
@@ -105,27 +106,27 @@ export class Stage {
    *          selectedPoint?: number | null} | null} prompts
    */
   setPrompts(prompts) {
-    this.#set("prompts", prompts, "prompts");
+    this.#set('prompts', prompts, 'prompts');
   }
 
   /** The box being drawn. @param {number[] | null} box [x0, y0, x1, y1], image coordinates */
   setRubberBand(box) {
-    this.#set("rubberBand", box, "prompts");
+    this.#set('rubberBand', box, 'prompts');
   }
 
   /** The stroke being drawn. @param {import("./strokes.js").Stroke | null} stroke may go on growing */
   setStroke(stroke) {
-    this.#set("stroke", stroke?.points.length ? stroke : null, "current", "prompts");
+    this.#set('stroke', stroke?.points.length ? stroke : null, 'current', 'prompts');
   }
 
   /** @param {{x: number, y: number, radius: number} | null} cursor image coordinates */
   setBrushCursor(cursor) {
-    this.#set("brush", cursor, "prompts");
+    this.#set('brush', cursor, 'prompts');
   }
 
   /** @param {{opacity?: number, showMasks?: boolean, showPoints?: boolean, previewColour?: number[]}} options */
   setOptions(options) {
-    this.#set("options", { ...this.#scene.options, ...options }, "objects", "current", "prompts");
+    this.#set('options', { ...this.#scene.options, ...options }, 'objects', 'current', 'prompts');
   }
 
   /** The id of the topmost visible object at an image point; null for none. */
@@ -169,7 +170,7 @@ export class Stage {
 
   #mark(...names) {
     for (const name of names) {
-      if (name === "objects") this.#objectsStale = true;
+      if (name === 'objects') this.#objectsStale = true;
       else this.#layers[name].isStale = true;
     }
     this.#request();
@@ -219,9 +220,9 @@ function looksSame(objects, before) {
 }
 
 function createFrame(element) {
-  const frame = document.createElement("div");
-  frame.setAttribute("aria-hidden", "true");
-  Object.assign(frame.style, { position: "absolute", inset: "0", overflow: "hidden", pointerEvents: "none" });
+  const frame = document.createElement('div');
+  frame.setAttribute('aria-hidden', 'true');
+  Object.assign(frame.style, { position: 'absolute', inset: '0', overflow: 'hidden', pointerEvents: 'none' });
   element.prepend(frame);
   return frame;
 }
@@ -232,14 +233,14 @@ function watchSize(element, changed) {
   observer.observe(element);
   let screen = null;
   const watchScreen = () => {
-    screen?.removeEventListener("change", watchScreen);
+    screen?.removeEventListener('change', watchScreen);
     if (screen) changed();
     screen = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
-    screen.addEventListener("change", watchScreen);
+    screen.addEventListener('change', watchScreen);
   };
   watchScreen();
   return () => {
     observer.disconnect();
-    screen.removeEventListener("change", watchScreen);
+    screen.removeEventListener('change', watchScreen);
   };
 }

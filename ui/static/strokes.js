@@ -5,9 +5,9 @@
  * @typedef {{op: "add" | "erase", kind: "brush" | "lasso", radius: number, points: number[][]}} Stroke
  */
 
-import { fillStroke } from "./draw_stroke.js";
-import { fromSpans, toSpans } from "./rle.js";
-import * as spans from "./spans.js";
+import { fillStroke } from './draw_stroke.js';
+import { fromSpans, toSpans } from './rle.js';
+import * as spans from './spans.js';
 
 const LEAST_RADIUS = 0.8; // pixels of the raster: the thinnest stroke that leaves no gaps
 const BAND = 1 << 20; // pixels drawn at a time: a lasso round a large image takes no more memory than this
@@ -24,7 +24,7 @@ const painted = new WeakMap(); // Stroke -> {key, spans}: the same strokes are l
  */
 export function paint(rle, raster, strokes) {
   const layers = strokes.map((stroke) => [stroke.op, strokeSpans(stroke, raster)]);
-  const lay = (below, [op, above]) => spans.combine(below, above, op === "add" ? either : only);
+  const lay = (below, [op, above]) => spans.combine(below, above, op === 'add' ? either : only);
   return fromSpans(layers.reduce(lay, toSpans(rle)), rle.size);
 }
 
@@ -69,7 +69,7 @@ function rasterise(stroke, raster) {
 function pixelBox({ kind, radius, points }, { width, height, box }) {
   const scaleX = width / (box[2] - box[0]);
   const scaleY = height / (box[3] - box[1]);
-  const reach = kind === "brush" ? Math.max(radius * Math.max(scaleX, scaleY), LEAST_RADIUS) + 1 : 1;
+  const reach = kind === 'brush' ? Math.max(radius * Math.max(scaleX, scaleY), LEAST_RADIUS) + 1 : 1;
   const columns = points.map(([x]) => (x - box[0]) * scaleX);
   const rows = points.map(([, y]) => (y - box[1]) * scaleY);
   const low = (values) => Math.max(Math.floor(least(values) - reach), 0);
@@ -88,7 +88,7 @@ function boxArea([left, top, right, bottom]) {
 
 function drawBand(stroke, { width, height, box }, [left, top, right, bottom]) {
   const [columns, rows] = [right - left, bottom - top];
-  const context = new OffscreenCanvas(columns, rows).getContext("2d", { willReadFrequently: true });
+  const context = new OffscreenCanvas(columns, rows).getContext('2d', { willReadFrequently: true });
   const scaleX = width / (box[2] - box[0]);
   const scaleY = height / (box[3] - box[1]);
   context.setTransform(scaleX, 0, 0, scaleY, -left - box[0] * scaleX, -top - box[1] * scaleY);

@@ -1,8 +1,8 @@
 /** Small pictures: of a photo, or of one object cut out of it. */
 
-import { measure } from "./masks.js";
-import { pathOf } from "./outline.js";
-import { Photo } from "./photo.js";
+import { measure } from './masks.js';
+import { pathOf } from './outline.js';
+import { Photo } from './photo.js';
 
 const PADDING = 0.04; // of an object's longer side, left around it
 const MOST_SCALE = 4; // larger an object of a few pixels is not made
@@ -19,17 +19,17 @@ export function thumbnail(photo, mask, size) {
   const box = mask ? cropBox(mask, source) : [0, 0, source.width, source.height];
   const longest = Math.max(box[2] - box[0], box[3] - box[1]);
   const scale = Math.min(size / longest, MOST_SCALE);
-  const canvas = document.createElement("canvas");
+  const canvas = document.createElement('canvas');
   canvas.width = longest > 0 ? Math.max(1, Math.round((box[2] - box[0]) * scale)) : 0;
   canvas.height = longest > 0 ? Math.max(1, Math.round((box[3] - box[1]) * scale)) : 0;
-  if (longest > 0) draw(canvas.getContext("2d"), source, mask, box, scale);
+  if (longest > 0) draw(canvas.getContext('2d'), source, mask, box, scale);
   return canvas;
 }
 
 function draw(context, photo, mask, box, scale) {
   context.setTransform(scale, 0, 0, scale, -box[0] * scale, -box[1] * scale);
-  if (mask) context.clip(pathOf(mask, scale), "evenodd");
-  context.imageSmoothingQuality = "medium";
+  if (mask) context.clip(pathOf(mask, scale), 'evenodd');
+  context.imageSmoothingQuality = 'medium';
   photo.drawBox(context, box, scale);
 }
 

@@ -1,7 +1,7 @@
 /** A mask as a picture in its colour, for masks whose edge is too long to be drawn. */
 
-import { onRaster, rasterOf } from "./masks.js";
-import { toBitmap } from "./rle.js";
+import { onRaster, rasterOf } from './masks.js';
+import { toBitmap } from './rle.js';
 
 const LONGEST = 1024; // side of the picture, pixels
 
@@ -34,6 +34,6 @@ function paint({ rle }, [red, green, blue]) {
   toBitmap(rle).forEach((inside, i) => {
     if (inside) pixels[i] = value;
   });
-  canvas.getContext("2d").putImageData(image, 0, 0);
+  canvas.getContext('2d').putImageData(image, 0, 0);
   return canvas;
 }
