@@ -4,8 +4,6 @@ import { takePicture } from './camera.js';
 import { filesOf } from './folders.js';
 import { SNIFFED, sniff } from './kinds.js';
 
-export { decodePhoto, DamagedPhoto } from './decode.js';
-
 const ACCEPTED = '.jpg,.jpeg,.png,.webp,.bmp,.gif,.tif,.tiff,image/jpeg,image/png,image/webp,image/bmp,image/gif,image/tiff';
 const DROP_RESTS = 700; // milliseconds without a word of the drag after which it is over; browsers speak every 350
 

@@ -37,7 +37,8 @@ export class FilmStrip {
     this.#arrange(frames.map(({ id }) => this.#tiles.get(id).item));
     if (currentId !== this.#currentId) this.#roving = currentId;
     this.#rove(frames);
-    if (currentId !== this.#currentId && currentId !== null) this.#reveal(this.#tiles.get(currentId).item);
+    const current = this.#tiles.get(currentId);
+    if (current && currentId !== this.#currentId) this.#reveal(current.item);
     this.#currentId = currentId;
   }
 

@@ -8,7 +8,8 @@ import { heldNames, hold } from './locks.js';
 
 const KEPT = 5; // closed workspaces
 const KEY = 'clickmask workspace';
-const RELOAD = 1000; // milliseconds for the page before a reload to let go; a copied tab waits as long, once
+const RELOAD = 5000; // milliseconds for the page before a reload to let go
+const COPY = 1000; // and for one that this tab may be a copy of, which will not: or for a page that was left just now
 
 let letGo = () => {};
 
@@ -20,7 +21,7 @@ let letGo = () => {};
 export async function openWorkspace(store) {
   if (!store.persistent) return { id: store.workspace, isNew: true, latest: null, tidied: Promise.resolve() };
   const before = remembered();
-  const isNew = !before || !(await enter(store, before, RELOAD));
+  const isNew = !before || !(await enter(store, before, isReload() ? RELOAD : COPY));
   if (isNew) await enter(store, newId());
   store.makeRoom = async () => tidy(store, (await closed(store)).slice(1));
   const others = await closed(store);
@@ -63,6 +64,8 @@ async function tidy(store, workspaces) {
   }
   return gone;
 }
+
+const isReload = () => performance.getEntriesByType('navigation')[0]?.type === 'reload';
 
 const nameOf = (id) => `${KEY} ${id}`;
 

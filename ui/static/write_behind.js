@@ -44,18 +44,20 @@ export class WriteBehind {
   }
 
   async #run(name, job) {
-    let awaited;
-    try {
-      do {
-        if (job.sent !== job.changes) this.#send(job);
-        awaited = job.sending;
-        await awaited;
-      } while (job.sent !== job.changes || job.sending !== awaited);
-      this.#jobs.delete(name);
-    } catch (error) {
-      Object.assign(job, { sent: null, sending: null, running: null });
-      throw error;
+    for (let isDown = false; !isDown; ) {
+      if (job.sent !== job.changes) this.#send(job);
+      const { sent, sending } = job;
+      try {
+        await sending;
+        isDown = job.changes === sent && job.sending === sending;
+      } catch (error) {
+        Object.assign(job, { sent: null, sending: null });
+        if (job.changes !== sent) continue; // what came meanwhile may fare better
+        job.running = null;
+        throw error;
+      }
     }
+    this.#jobs.delete(name);
   }
 
   #send(job) {
