@@ -130,6 +130,38 @@ def test_opacity_is_that_of_the_fill(stage: Page) -> None:
     assert _at(picture, 40, 40) == GREY and _at(picture, 20, 40)[2] > 200
 
 
+def test_an_object_may_have_an_opacity_of_its_own(stage: Page) -> None:
+    objects = [_object(1, _mask(20, 20, 60, 60), opacity=0), _object(2, _mask(100, 20, 140, 60))]
+    picture = _draw(stage, "stage.setObjects(a[0])", objects)
+    assert _at(picture, 40, 40) == GREY and _at(picture, 120, 40) == _mixed(BLUE, 0.4)
+
+
+def test_an_object_in_the_making_stays_until_it_is_shown_as_finished(stage: Page) -> None:
+    """The finished ones' canvas is drawn elsewhere and later; meanwhile the object must not be on neither."""
+    script = """async (mask) => {
+        const answers = [];
+        const rasters = { draw: () => new Promise((resolve) => answers.push(resolve)) };
+        performance.now = () => 1000;
+        stage.close();
+        const { Stage } = await import("./stage.js");
+        window.stage = new Stage(element, view, rasters);
+        const current = element.querySelectorAll("canvas")[2];
+        const frames = async () => {
+            for (let i = 0; i < 3; i += 1) await new Promise(requestAnimationFrame);
+            return current.style.display;
+        };
+        window.stage.setCurrent({ mask, colour: [0, 0, 255] });
+        const seen = [await frames()];
+        window.stage.setCurrent(null);
+        window.stage.setObjects([{ id: 1, mask, colour: [0, 0, 255] }]);
+        seen.push(await frames());
+        answers[0](await createImageBitmap(new ImageData(232, 182)));
+        seen.push(await frames());
+        return seen;
+    }"""
+    assert stage.evaluate(script, _mask(20, 20, 60, 60)) == ["block", "block", "none"]
+
+
 def test_the_selected_object_has_a_white_halo(stage: Page) -> None:
     picture = _draw(stage, "stage.setObjects(a[0])", [_object(1, _mask(50, 40, 90, 80), selected=True)])
     assert min(_at(picture, 48, 60)) > 200 and min(_at(picture, 91, 60)) > 200

@@ -60,14 +60,14 @@ export function drawGlow(context, view, mask, colour) {
  * Finished objects, the lowest first, on a canvas as large as the view.
  * @param {OffscreenCanvas} canvas
  * @param {Place} view
- * @param {{mask: object, colour: number[], selected: boolean}[]} objects
- * @param {number} opacity
+ * @param {{mask: object, colour: number[], selected?: boolean, opacity?: number}[]} objects
+ * @param {number} opacity of those that have none of their own
  */
 export function drawObjects(canvas, view, objects, opacity) {
   const context = canvas.getContext('2d');
   context.setTransform(view.ratio, 0, 0, view.ratio, 0, 0);
   enterImage(context, view);
-  for (const { mask, colour, selected } of objects) drawMask(context, view, mask, { colour, selected, opacity });
+  for (const object of objects) drawMask(context, view, object.mask, { ...object, opacity: object.opacity ?? opacity });
 }
 
 function isNoise({ rle }) {

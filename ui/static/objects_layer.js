@@ -73,3 +73,17 @@ export class ObjectsLayer {
     this.#listener();
   }
 }
+
+/**
+ * Whether their canvas would be the same: the light and the name under the pointer are not on it.
+ * @param {object[]} objects as `Stage.setObjects` has them
+ * @param {object[]} before
+ */
+export function looksSame(objects, before) {
+  return objects.length === before.length && objects.every((object, i) => isAlike(object, before[i]));
+}
+
+function isAlike(one, other) {
+  const look = ({ colour, hidden, selected, opacity }) => String([colour, Boolean(hidden), Boolean(selected), opacity]);
+  return one.mask === other.mask && look(one) === look(other);
+}

@@ -62,9 +62,9 @@ export class Rasters {
 
   /**
    * A picture of objects, the lowest first, as large as the view.
-   * @param {{mask: object, colour: number[], selected?: boolean}[]} objects
+   * @param {{mask: object, colour: number[], selected?: boolean, opacity?: number}[]} objects
    * @param {import("./draw_masks.js").Place} view
-   * @param {number} opacity
+   * @param {number} opacity of those that have none of their own
    * @returns {Promise<ImageBitmap>}
    */
   draw(objects, view, opacity) {
@@ -119,7 +119,7 @@ export class Rasters {
     const gone = [...this.#kept].filter((key) => !wanted.has(key));
     const added = [...wanted].filter(([key]) => !this.#kept.has(key));
     this.#kept = new Set(wanted.keys());
-    const toKeyed = ({ mask, colour, selected = false }) => ({ key: this.#keyOf(mask), colour, selected });
+    const toKeyed = ({ mask, colour, selected, opacity }) => ({ key: this.#keyOf(mask), colour, selected, opacity });
     return { added, gone, objects: objects.map(toKeyed) };
   }
 

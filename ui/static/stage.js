@@ -3,14 +3,16 @@
  * Setters only note what changed; it is drawn once in the next frame, and only on the canvases it concerns.
  */
 
+import { createFrame, watchSize } from './frame.js';
 import { Layer } from './layer.js';
 import { emptyMask, isOn } from './masks.js';
-import { ObjectsLayer } from './objects_layer.js';
+import { looksSame, ObjectsLayer } from './objects_layer.js';
 import { Photo } from './photo.js';
 import { Rasters } from './rasters.js';
 import { emptyScene, paintCurrent, paintPhoto, paintPrompts, visibleObjects } from './scene.js';
 import { thumbnail } from './thumbnail.js';
 
+const HOLD = 200; // ms at most that the object in the making waits for the finished ones, so that both change at once
 const MODEL_SIDE = 1024; // pixels of a raster on which strokes are shown that have no mask below them
 
 export class Stage {
@@ -21,6 +23,7 @@ export class Stage {
   #layers;
   #objectsLayer;
   #objectsStale = true;
+  #heldUntil = 0; // until when the object in the making stays as it is, by performance.now()
   #scene = emptyScene();
   #frame = 0;
   #wanted = null; // the current object as it was set last
@@ -42,7 +45,7 @@ export class Stage {
     const photo = layer(paintPhoto);
     this.#objectsLayer = new ObjectsLayer(this.#element, this.#rasters, () => this.#request());
     this.#layers = { photo, current: layer(paintCurrent), prompts: layer(paintPrompts) };
-    this.#stops.push(view.onChange(() => this.#mark('photo', 'objects', 'current', 'prompts')));
+    this.#stops.push(view.onChange(() => this.#move()));
     this.#stops.push(watchSize(this.#element, () => this.#resize()));
     this.#resize();
   }
@@ -65,10 +68,13 @@ export class Stage {
   /**
    * The finished objects, the lowest first. Masks are known by identity: give the same one while it is the same.
    * @param {{id: any, mask: object, colour: number[], hidden?: boolean, selected?: boolean, hovered?: boolean,
-   *          label?: string}[]} objects colour: [r, g, b]
+   *          label?: string, opacity?: number}[]} objects colour: [r, g, b]; opacity: its own, of the fill
    */
   setObjects(objects) {
-    if (!looksSame(objects, this.#scene.objects)) this.#mark('objects');
+    if (!looksSame(objects, this.#scene.objects)) {
+      this.#mark('objects');
+      this.#heldUntil = performance.now() + HOLD;
+    }
     this.#scene.objects = objects;
     this.#mark('current', 'prompts');
   }
@@ -168,6 +174,11 @@ export class Stage {
     this.#mark(...layers);
   }
 
+  #move() {
+    this.#heldUntil = 0;
+    this.#mark('photo', 'objects', 'current', 'prompts');
+  }
+
   #mark(...names) {
     for (const name of names) {
       if (name === 'objects') this.#objectsStale = true;
@@ -188,9 +199,18 @@ export class Stage {
     }
     this.#objectsLayer.follow(this.#view);
     for (const layer of Object.values(this.#layers)) {
-      if (layer.isStale) layer.paint(this.#view.ratio);
+      if (layer.isStale && !this.#isHeld(layer)) layer.paint(this.#view.ratio);
     }
-    if (!this.#objectsLayer.isDone || this.#painting > 0) return;
+    if (this.#layers.current.isStale) this.#request();
+    else if (this.#objectsLayer.isDone && this.#painting === 0) this.#tellPainted();
+  }
+
+  #isHeld(layer) {
+    if (layer !== this.#layers.current || this.#objectsLayer.isDone) return false;
+    return performance.now() < this.#heldUntil;
+  }
+
+  #tellPainted() {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
@@ -207,40 +227,4 @@ export class Stage {
     const box = [0, 0, imageWidth, imageHeight];
     return emptyMask({ width: Math.ceil(imageWidth * scale), height: Math.ceil(imageHeight * scale), box });
   }
-}
-
-/** Whether the objects' canvas would be the same: the light and the name under the pointer are not on it. */
-function looksSame(objects, before) {
-  const isSame = (one, other) =>
-    one.mask === other.mask &&
-    String(one.colour) === String(other.colour) &&
-    Boolean(one.hidden) === Boolean(other.hidden) &&
-    Boolean(one.selected) === Boolean(other.selected);
-  return objects.length === before.length && objects.every((one, i) => isSame(one, before[i]));
-}
-
-function createFrame(element) {
-  const frame = document.createElement('div');
-  frame.setAttribute('aria-hidden', 'true');
-  Object.assign(frame.style, { position: 'absolute', inset: '0', overflow: 'hidden', pointerEvents: 'none' });
-  element.prepend(frame);
-  return frame;
-}
-
-/** Calls back when the element's size or the device pixels per CSS pixel change; the function returned stops it. */
-function watchSize(element, changed) {
-  const observer = new ResizeObserver(changed);
-  observer.observe(element);
-  let screen = null;
-  const watchScreen = () => {
-    screen?.removeEventListener('change', watchScreen);
-    if (screen) changed();
-    screen = matchMedia(`(resolution: ${devicePixelRatio}dppx)`);
-    screen.addEventListener('change', watchScreen);
-  };
-  watchScreen();
-  return () => {
-    observer.disconnect();
-    screen.removeEventListener('change', watchScreen);
-  };
 }
