@@ -94,41 +94,41 @@ FILES = {
 }
 
 
-def test_the_browser_shows_what_the_server_reads(modules: Page) -> None:
+def test_the_browser_shows_what_the_server_reads(functions: Page) -> None:
     """Up to rounding: of CMYK, of 16 bits and of alpha."""
     for name, write in FILES.items():
         data = write()
         expected = read_picture(data).pixels
-        found = shown(modules, data)
+        found = shown(functions, data)
         assert found.shape == expected.shape == (64, 97, 3), name
         assert np.abs(found.astype(int) - expected).max() <= 1, name
 
 
-def test_every_orientation_is_upright(modules: Page) -> None:
+def test_every_orientation_is_upright(functions: Page) -> None:
     """Browsers apply that of JPEG and PNG, and pass over WebP's."""
     for kind, orientation in itertools.product(("JPEG", "PNG", "WEBP"), range(1, 9)):
         data = file(small(), kind, exif=turned(orientation))
         expected = read_picture(data).pixels
         assert expected.shape == ((97, 64, 3) if orientation > 4 else (64, 97, 3))
-        assert np.array_equal(shown(modules, data), expected), (kind, orientation)
+        assert np.array_equal(shown(functions, data), expected), (kind, orientation)
 
 
-def test_a_damaged_orientation_is_none(modules: Page) -> None:
+def test_a_damaged_orientation_is_none(functions: Page) -> None:
     data = file(small(), "WEBP", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\0\0")
-    assert np.array_equal(shown(modules, data), read_picture(data).pixels)
+    assert np.array_equal(shown(functions, data), read_picture(data).pixels)
 
 
 CUT = [file(small(), kind) for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP")]
 
 
-def test_what_is_damaged_or_of_another_kind_is_refused_by_name(modules: Page) -> None:
+def test_what_is_damaged_or_of_another_kind_is_refused_by_name(functions: Page) -> None:
     """As by the server, but for TIFF."""
     for data in (*(data[:-100] for data in CUT), b"\xff\xd8\xff", file(small(), "TIFF"), b""):
         with pytest.raises(Error, match="DamagedPhoto: bad.jpg cannot be shown"):
-            shown(modules, data, "bad.jpg")
+            shown(functions, data, "bad.jpg")
 
 
-def test_a_damaged_file_keeps_no_other_from_being_shown(modules: Page) -> None:
+def test_a_damaged_file_keeps_no_other_from_being_shown(functions: Page) -> None:
     script = """async (text) => {
       const { decodePhoto, decodeThumbnail } = await import('./decode.js');
       const good = new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], 'good');
@@ -136,4 +136,4 @@ def test_a_damaged_file_keeps_no_other_from_being_shown(modules: Page) -> None:
       const all = [decodePhoto(bad), decodePhoto(good), decodeThumbnail(bad, 32), decodeThumbnail(good, 32)];
       return (await Promise.allSettled(all)).map(({ value }) => value && [value.width, value.height]);
     }"""
-    assert modules.evaluate(script, base64.b64encode(CUT[0]).decode()) == [None, [97, 64], None, [32, 21]]
+    assert functions.evaluate(script, base64.b64encode(CUT[0]).decode()) == [None, [97, 64], None, [32, 21]]

@@ -69,10 +69,10 @@ ALL = """async ([rows, options]) => {
 
 
 @pytest.fixture
-def page(modules: Page) -> Page:
-    modules.evaluate(HELPERS)
-    modules.evaluate(FAKE)
-    return modules
+def page(functions: Page) -> Page:
+    functions.evaluate(HELPERS)
+    functions.evaluate(FAKE)
+    return functions
 
 
 def unpacked(answer: dict[str, Any]) -> dict[str, bytes]:
@@ -140,10 +140,10 @@ def test_an_export_can_be_stopped_even_while_an_upload_hangs(page: Page) -> None
     assert page.evaluate(script, True) == ["AbortError", ["1"]]
 
 
-def test_names_are_fit_for_the_api_and_for_every_system(modules: Page) -> None:
+def test_names_are_fit_for_the_api_and_for_every_system(functions: Page) -> None:
     script = "async (names) => { const { fit } = await import('./file_names.js'); return names.map(fit); }"
     names = ["a.jpg", "../a.jpg", "a\\b\n.jpg", "", "..", "\u202egpj.exe", "ä" * 200 + ".jpeg", "Bäume \U0001f333.png"]
-    assert modules.evaluate(script, names) == [
+    assert functions.evaluate(script, names) == [
         "a.jpg",
         ".._a.jpg",
         "a_b_.jpg",
@@ -155,8 +155,8 @@ def test_names_are_fit_for_the_api_and_for_every_system(modules: Page) -> None:
     ]
 
 
-def test_a_large_file_and_one_of_no_bytes_survive_the_archive(modules: Page) -> None:
-    modules.evaluate(HELPERS)
+def test_a_large_file_and_one_of_no_bytes_survive_the_archive(functions: Page) -> None:
+    functions.evaluate(HELPERS)
     script = """async () => {
       const { Archive } = await import('./archive.js');
       const archive = new Archive();
@@ -166,7 +166,7 @@ def test_a_large_file_and_one_of_no_bytes_survive_the_archive(modules: Page) -> 
       await archive.add('none.png', new Blob(['x']));
       return plain({ name: '', blob: archive.finish() });
     }"""
-    files = unpacked(modules.evaluate(script))
+    files = unpacked(functions.evaluate(script))
     numbers = ",".join(map(str, range(200_000))).encode()
     assert files == {"numbers.json": numbers, "none.png": b"", "none (2).png": b"x"}
 

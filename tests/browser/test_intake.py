@@ -17,6 +17,7 @@ PHOTO = (PHOTOS / "dogs.jpg").read_bytes()
 
 START = """async (maxBytes) => {
   const { Intake } = await import('./intake.js');
+  window.intake?.stop();
   window.taken = [];
   window.refused = [];
   window.intake = new Intake(document.body, {
@@ -90,7 +91,7 @@ def drag(page: Page, *paths: Path, kinds: tuple[str, ...] = ("dragEnter", "dragO
         devtools.send("Input.dispatchDragEvent", {"type": kind, "x": 50, "y": 50, "data": data})
 
 
-def test_the_page_knows_the_kinds_that_the_server_knows(modules: Page) -> None:
+def test_the_page_knows_the_kinds_that_the_server_knows(functions: Page) -> None:
     """Taken by both or by none, and called the same where Python has a name for it."""
     script = f"""async (files) => {{
       {BYTES}
@@ -98,7 +99,7 @@ def test_the_page_knows_the_kinds_that_the_server_knows(modules: Page) -> None:
       const look = async (one) => sniff(new Uint8Array(await file(one).arrayBuffer()));
       return Promise.all(files.map(look));
     }}"""
-    answers = modules.evaluate(script, [[name, encode(data)] for name, data in HEADS.items()])
+    answers = functions.evaluate(script, [[name, encode(data)] for name, data in HEADS.items()])
     for (name, head), answer in zip(HEADS.items(), answers, strict=True):
         try:
             assert answer["kind"] == sniff(head[:64], name), name
@@ -110,10 +111,10 @@ def test_the_page_knows_the_kinds_that_the_server_knows(modules: Page) -> None:
             assert named.startswith(f"is {looks}"), name
 
 
-def test_photos_are_taken_in_order_and_the_rest_is_refused_by_name(modules: Page) -> None:
+def test_photos_are_taken_in_order_and_the_rest_is_refused_by_name(functions: Page) -> None:
     files = [("b.jpg", PHOTO), ("notes.pdf", b"%PDF-1.7"), ("a.tif", HEADS["tiff"]), ("empty.jpg", b"")]
     files += [("IMG_1.heic", HEADS["heic"]), ("logo.svg", b'<?xml version="1.0"?>\n<svg xmlns="x">')]
-    taken, refused = take(modules, *files)
+    taken, refused = take(functions, *files)
     assert taken == [["b.jpg", "a.tif"]]
     assert refused == {
         "notes.pdf": "notes.pdf is a PDF document, not a photo: choose JPEG, PNG, WebP, BMP, GIF or TIFF.",
@@ -123,34 +124,34 @@ def test_photos_are_taken_in_order_and_the_rest_is_refused_by_name(modules: Page
     }
 
 
-def test_a_file_of_the_largest_size_is_taken_and_a_byte_more_is_too_large(modules: Page) -> None:
+def test_a_file_of_the_largest_size_is_taken_and_a_byte_more_is_too_large(functions: Page) -> None:
     large = PHOTO[:2_000_000].ljust(2_000_000, b"\0")
-    taken, refused = take(modules, ("fits.jpg", large), ("large.jpg", large + b"\0"), max_bytes=2_000_000)
+    taken, refused = take(functions, ("fits.jpg", large), ("large.jpg", large + b"\0"), max_bytes=2_000_000)
     assert taken == [["fits.jpg"]]
     assert refused == {"large.jpg": "large.jpg is too large: 2.0 MB, and the server takes at most 2.0 MB."}
 
 
-def test_files_and_folders_can_be_dropped_anywhere(modules: Page, folder: Path, tmp_path: Path) -> None:
+def test_files_and_folders_can_be_dropped_anywhere(functions: Page, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "first.jpg").write_bytes(PHOTO[:2000])
     (tmp_path / "void").mkdir()
-    modules.evaluate(START, 10**9)
+    functions.evaluate(START, 10**9)
     dropping = "() => document.body.classList.contains('is-dropping')"
-    drag(modules, folder, kinds=("dragEnter", "dragOver"))
-    assert modules.evaluate(dropping)
-    drag(modules, tmp_path / "first.jpg", folder, tmp_path / "void", kinds=("drop",))
-    modules.wait_for_function("() => taken.length === 1 && refused.length === 2")
-    assert not modules.evaluate(dropping)
-    assert modules.evaluate("() => taken") == [
+    drag(functions, folder, kinds=("dragEnter", "dragOver"))
+    assert functions.evaluate(dropping)
+    drag(functions, tmp_path / "first.jpg", folder, tmp_path / "void", kinds=("drop",))
+    functions.wait_for_function("() => taken.length === 1 && refused.length === 2")
+    assert not functions.evaluate(dropping)
+    assert functions.evaluate("() => taken") == [
         ["first.jpg", "img2.jpg", "img10.jpg", "a.jpg", "b.jpg", "zoo.jpg"],
     ]
-    assert modules.evaluate("() => refused") == [
+    assert functions.evaluate("() => refused") == [
         ["void", "void has no files in it."],
         ["holiday", "2 files in holiday are no photos and were left out."],
     ]
 
 
-def test_a_picture_dragged_about_within_the_page_is_no_drop(modules: Page) -> None:
-    modules.evaluate(START, 10**9)
+def test_a_picture_dragged_about_within_the_page_is_no_drop(functions: Page) -> None:
+    functions.evaluate(START, 10**9)
     script = """() => {
       const data = new DataTransfer();
       data.items.add(new File(['x'], 'x.jpg'));
@@ -161,11 +162,11 @@ def test_a_picture_dragged_about_within_the_page_is_no_drop(modules: Page) -> No
       send('dragend');
       return [isLeftAlone, send('dragover')];
     }"""
-    assert modules.evaluate(script) == [True, False]
+    assert functions.evaluate(script) == [True, False]
 
 
-def test_pasted_pictures_get_names_of_their_own_and_texts_are_left_alone(modules: Page) -> None:
-    modules.evaluate(START, 10**9)
+def test_pasted_pictures_get_names_of_their_own_and_texts_are_left_alone(functions: Page) -> None:
+    functions.evaluate(START, 10**9)
     script = f"""async (photo) => {{
       {BYTES}
       const input = document.body.appendChild(document.createElement('input'));
@@ -186,29 +187,29 @@ def test_pasted_pictures_get_names_of_their_own_and_texts_are_left_alone(modules
       await intake.take([]);
       return [left, taken];
     }}"""
-    left, taken = modules.evaluate(script, encode(PHOTO[:2000]))
+    left, taken = functions.evaluate(script, encode(PHOTO[:2000]))
     assert left == [False, False, False, True, True]
     assert taken == [["pasted 1.png"], ["pasted 2.png"], ["shot.jpg"]]
 
 
-def test_the_file_dialog_takes_many_and_the_same_again(modules: Page) -> None:
-    modules.evaluate(START, 10**9)
+def test_the_file_dialog_takes_many_and_the_same_again(functions: Page) -> None:
+    functions.evaluate(START, 10**9)
     for _ in range(2):
-        with modules.expect_file_chooser() as chooser:
-            modules.evaluate("() => intake.choose()")
+        with functions.expect_file_chooser() as chooser:
+            functions.evaluate("() => intake.choose()")
         assert chooser.value.is_multiple()
         chooser.value.set_files([PHOTOS / "dogs.jpg", PHOTOS / "fig.jpg"])
-    modules.wait_for_function("() => taken.length === 2")
-    assert modules.evaluate("() => taken") == [["dogs.jpg", "fig.jpg"]] * 2
+    functions.wait_for_function("() => taken.length === 2")
+    assert functions.evaluate("() => taken") == [["dogs.jpg", "fig.jpg"]] * 2
 
 
-def test_examples_come_by_address_and_a_missing_one_is_named(modules: Page) -> None:
-    modules.route("**/photos/a%20b.jpg", lambda route: route.fulfill(body=PHOTO, content_type="image/jpeg"))
-    modules.evaluate(START, 10**9)
-    modules.evaluate("() => intake.takeExample('photos/a%20b.jpg')")
-    modules.evaluate("() => intake.takeExample('photos/none.jpg')")
-    assert modules.evaluate("() => taken") == [["a b.jpg"]]
-    assert modules.evaluate("() => refused") == [["none.jpg", "none.jpg cannot be fetched: the server answered 404."]]
+def test_examples_come_by_address_and_a_missing_one_is_named(functions: Page) -> None:
+    functions.route("**/photos/a%20b.jpg", lambda route: route.fulfill(body=PHOTO, content_type="image/jpeg"))
+    functions.evaluate(START, 10**9)
+    functions.evaluate("() => intake.takeExample('photos/a%20b.jpg')")
+    functions.evaluate("() => intake.takeExample('photos/none.jpg')")
+    assert functions.evaluate("() => taken") == [["a b.jpg"]]
+    assert functions.evaluate("() => refused") == [["none.jpg", "none.jpg cannot be fetched: the server answered 404."]]
 
 
 CAMERA = """() => {
@@ -221,37 +222,37 @@ CAMERA = """() => {
 }"""
 
 
-def test_the_camera_gives_a_photo_and_is_let_go(modules: Page) -> None:
-    modules.evaluate(START, 10**9)
-    modules.evaluate(CAMERA)
-    modules.get_by_role("dialog", name="Camera").get_by_role("button", name="Take photo").click()
-    modules.evaluate("() => shot")
-    assert modules.evaluate("() => [taken, refused]") == [[["camera 1.jpg"]], []]
-    assert modules.evaluate("() => stream.getTracks().map((track) => track.readyState)") == ["ended"]
-    assert modules.get_by_role("dialog").count() == 0
+def test_the_camera_gives_a_photo_and_is_let_go(functions: Page) -> None:
+    functions.evaluate(START, 10**9)
+    functions.evaluate(CAMERA)
+    functions.get_by_role("dialog", name="Camera").get_by_role("button", name="Take photo").click()
+    functions.evaluate("() => shot")
+    assert functions.evaluate("() => [taken, refused]") == [[["camera 1.jpg"]], []]
+    assert functions.evaluate("() => stream.getTracks().map((track) => track.readyState)") == ["ended"]
+    assert functions.get_by_role("dialog").count() == 0
 
 
-def test_the_camera_can_be_left_by_escape(modules: Page) -> None:
-    modules.evaluate(START, 10**9)
-    modules.evaluate(CAMERA)
-    modules.get_by_role("button", name="Take photo").wait_for()
-    modules.keyboard.press("Escape")
-    modules.evaluate("() => shot")
-    assert modules.evaluate("() => [taken, refused]") == [[], []]
-    assert modules.evaluate("() => stream.getTracks().map((track) => track.readyState)") == ["ended"]
+def test_the_camera_can_be_left_by_escape(functions: Page) -> None:
+    functions.evaluate(START, 10**9)
+    functions.evaluate(CAMERA)
+    functions.get_by_role("button", name="Take photo").wait_for()
+    functions.keyboard.press("Escape")
+    functions.evaluate("() => shot")
+    assert functions.evaluate("() => [taken, refused]") == [[], []]
+    assert functions.evaluate("() => stream.getTracks().map((track) => track.readyState)") == ["ended"]
 
 
 @pytest.mark.parametrize(
     "name, words", [("NotAllowedError", "allow it in the browser"), ("NotFoundError", "no camera"), ("X", "reasons")]
 )
-def test_a_camera_that_does_not_work_is_explained(modules: Page, name: str, words: str) -> None:
-    modules.evaluate(START, 10**9)
+def test_a_camera_that_does_not_work_is_explained(functions: Page, name: str, words: str) -> None:
+    functions.evaluate(START, 10**9)
     script = """async (name) => {
       navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('reasons', name); };
       await intake.camera();
       return refused;
     }"""
-    ((where, sentence),) = modules.evaluate(script, name)
+    ((where, sentence),) = functions.evaluate(script, name)
     assert where == "camera" and words in sentence
 
 

@@ -13,6 +13,7 @@ PHOTO = Path(__file__).parents[2] / "examples" / "photos" / "dogs.jpg"
 
 START = """async (text) => {
   const { FilmStrip } = await import('./strip.js');
+  document.body.replaceChildren();
   const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href: 'strip.css' });
   document.head.append(link);
   const element = document.body.appendChild(document.createElement('div'));
@@ -56,8 +57,8 @@ def photo(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=name, exact=True)
 
 
-def test_states_are_told_in_words_and_the_open_photo_is_marked(modules: Page) -> None:
-    start(modules)
+def test_states_are_told_in_words_and_the_open_photo_is_marked(functions: Page) -> None:
+    start(functions)
     states = [
         *frames("a.jpg", state="waiting"),
         *frames("b.jpg", state="uploading", progress=0.42),
@@ -67,42 +68,42 @@ def test_states_are_told_in_words_and_the_open_photo_is_marked(modules: Page) ->
         *frames("f.jpg"),
         *frames("g.jpg", state="failed"),
     ]
-    render(modules, states, "d")
+    render(functions, states, "d")
     words = ["waiting", "42 %", "encoding", "1 object", "12 objects", "ready", "failed"]
-    assert modules.locator(".cm-frame-state").all_text_contents() == words
-    expect(photo(modules, "b.jpg, uploading")).to_be_visible()
-    assert modules.locator("[aria-current]").count() == 1
-    expect(photo(modules, "d.jpg, 1 object")).to_have_attribute("aria-current", "true")
-    modules.get_by_role("button", name="Try g.jpg again").click()
-    assert modules.get_by_role("button", name="Try").count() == 1
-    photo(modules, "a.jpg, waiting").click()
-    modules.get_by_role("button", name="Remove a.jpg").click()
-    modules.get_by_role("button", name="Add photos").click()
-    assert [what for what, _ in told(modules)] == ["retry", "open", "remove", "add"]
-    render(modules, [], None)
-    assert modules.locator(".cm-strip").inner_html() == ""
+    assert functions.locator(".cm-frame-state").all_text_contents() == words
+    expect(photo(functions, "b.jpg, uploading")).to_be_visible()
+    assert functions.locator("[aria-current]").count() == 1
+    expect(photo(functions, "d.jpg, 1 object")).to_have_attribute("aria-current", "true")
+    functions.get_by_role("button", name="Try g.jpg again").click()
+    assert functions.get_by_role("button", name="Try").count() == 1
+    photo(functions, "a.jpg, waiting").click()
+    functions.get_by_role("button", name="Remove a.jpg").click()
+    functions.get_by_role("button", name="Add photos").click()
+    assert [what for what, _ in told(functions)] == ["retry", "open", "remove", "add"]
+    render(functions, [], None)
+    assert functions.locator(".cm-strip").inner_html() == ""
 
 
-def test_the_keyboard_goes_along_opens_and_removes(modules: Page) -> None:
-    start(modules)
+def test_the_keyboard_goes_along_opens_and_removes(functions: Page) -> None:
+    start(functions)
     names = ("a.jpg", "b.jpg", "c.jpg")
-    render(modules, frames(*names), "b")
-    modules.keyboard.press("Tab")
-    expect(photo(modules, "b.jpg, ready")).to_be_focused()
-    modules.keyboard.press("ArrowRight")
-    modules.keyboard.press("ArrowRight")
-    expect(photo(modules, "c.jpg, ready")).to_be_focused()
-    modules.keyboard.press("Enter")
-    modules.keyboard.press("Home")
-    modules.keyboard.press("Delete")
-    assert told(modules) == [["open", "c"], ["remove", "a"]]
-    render(modules, frames(*names[1:]), "b")
-    expect(photo(modules, "b.jpg, ready")).to_be_focused()  # what took the place of the one that is gone
-    modules.keyboard.press("End")
-    render(modules, frames(*names[1:2]), "b")
-    expect(photo(modules, "b.jpg, ready")).to_be_focused()
-    modules.keyboard.press("Tab")
-    expect(modules.get_by_role("button", name="Add photos")).to_be_focused()  # not the buttons of each photo
+    render(functions, frames(*names), "b")
+    functions.keyboard.press("Tab")
+    expect(photo(functions, "b.jpg, ready")).to_be_focused()
+    functions.keyboard.press("ArrowRight")
+    functions.keyboard.press("ArrowRight")
+    expect(photo(functions, "c.jpg, ready")).to_be_focused()
+    functions.keyboard.press("Enter")
+    functions.keyboard.press("Home")
+    functions.keyboard.press("Delete")
+    assert told(functions) == [["open", "c"], ["remove", "a"]]
+    render(functions, frames(*names[1:]), "b")
+    expect(photo(functions, "b.jpg, ready")).to_be_focused()  # what took the place of the one that is gone
+    functions.keyboard.press("End")
+    render(functions, frames(*names[1:2]), "b")
+    expect(photo(functions, "b.jpg, ready")).to_be_focused()
+    functions.keyboard.press("Tab")
+    expect(functions.get_by_role("button", name="Add photos")).to_be_focused()  # not the buttons of each photo
 
 
 def test_the_open_photo_is_scrolled_into_sight_and_the_page_stays(modules: Page) -> None:
@@ -123,33 +124,33 @@ def test_the_open_photo_is_scrolled_into_sight_and_the_page_stays(modules: Page)
     modules.wait_for_function(inside)
 
 
-def test_pictures_are_made_one_at_a_time_and_only_of_what_is_in_sight(modules: Page) -> None:
-    start(modules)
-    render(modules, frames("bad.txt", *(f"{number}.jpg" for number in range(200))), "bad")
-    modules.wait_for_function("() => document.querySelectorAll('.has-picture').length >= 12")
-    assert modules.evaluate("() => atOnce.most") == 1
-    assert modules.evaluate("() => asked.slice(0, 3)") == ["bad", "0", "1"]
-    assert modules.evaluate("() => asked.length") < 40
-    assert modules.locator(".has-picture").first.evaluate("(tile) => tile.parentElement.title") == "0.jpg"
-    modules.evaluate("() => { document.querySelector('.cm-frames').scrollTo({ left: 1e6, behavior: 'instant' }); }")
-    modules.wait_for_function("() => asked.includes('199')")
-    assert modules.evaluate("() => asked.length === new Set(asked).size")
+def test_pictures_are_made_one_at_a_time_and_only_of_what_is_in_sight(functions: Page) -> None:
+    start(functions)
+    render(functions, frames("bad.txt", *(f"{number}.jpg" for number in range(200))), "bad")
+    functions.wait_for_function("() => document.querySelectorAll('.has-picture').length >= 12")
+    assert functions.evaluate("() => atOnce.most") == 1
+    assert functions.evaluate("() => asked.slice(0, 3)") == ["bad", "0", "1"]
+    assert functions.evaluate("() => asked.length") < 40
+    assert functions.locator(".has-picture").first.evaluate("(tile) => tile.parentElement.title") == "0.jpg"
+    functions.evaluate("() => { document.querySelector('.cm-frames').scrollTo({ left: 1e6, behavior: 'instant' }); }")
+    functions.wait_for_function("() => asked.includes('199')")
+    assert functions.evaluate("() => asked.length === new Set(asked).size")
 
 
-def test_a_photo_that_stays_keeps_its_place_on_the_screen_and_its_picture(modules: Page) -> None:
-    start(modules)
-    render(modules, frames("a.jpg", "b.jpg", "c.jpg"), "a")
-    modules.wait_for_function("() => document.querySelectorAll('.has-picture').length === 3")
-    modules.evaluate("() => (window.tile = document.querySelector('.cm-frame:nth-child(3)'))")
-    render(modules, frames("c.jpg", "a.jpg", count=2), "c")
-    assert modules.evaluate("() => tile === document.querySelector('.cm-frame')")
-    assert modules.locator(".cm-frame-name").all_text_contents() == ["c.jpg", "a.jpg"]
-    assert modules.locator(".has-picture").count() == 2
-    assert modules.evaluate("() => asked") == ["a", "b", "c"]
+def test_a_photo_that_stays_keeps_its_place_on_the_screen_and_its_picture(functions: Page) -> None:
+    start(functions)
+    render(functions, frames("a.jpg", "b.jpg", "c.jpg"), "a")
+    functions.wait_for_function("() => document.querySelectorAll('.has-picture').length === 3")
+    functions.evaluate("() => (window.tile = document.querySelector('.cm-frame:nth-child(3)'))")
+    render(functions, frames("c.jpg", "a.jpg", count=2), "c")
+    assert functions.evaluate("() => tile === document.querySelector('.cm-frame')")
+    assert functions.locator(".cm-frame-name").all_text_contents() == ["c.jpg", "a.jpg"]
+    assert functions.locator(".has-picture").count() == 2
+    assert functions.evaluate("() => asked") == ["a", "b", "c"]
 
 
-def test_nothing_about_it_is_inaccessible(modules: Page) -> None:
-    start(modules)
-    render(modules, [*frames("a.jpg", "b.jpg"), *frames("c.jpg", state="failed")], "b")
-    found = Axe().run(modules, context=".cm-strip")
+def test_nothing_about_it_is_inaccessible(functions: Page) -> None:
+    start(functions)
+    render(functions, [*frames("a.jpg", "b.jpg"), *frames("c.jpg", state="failed")], "b")
+    found = Axe().run(functions, context=".cm-strip")
     assert found.violations_count == 0, found.generate_report()
