@@ -45,7 +45,8 @@ def create_app(
 
     attach: adds what else is to be answered, as the click page; it comes inside all layers, as the routes do.
 
-    Its `state` has `service`, `health` and `metrics`. Raises SettingsError: a setting, or a file it names, is no good.
+    Its `state` has `service`, `health` and `metrics`, and `pages`: the paths that people open, for `attach` to add to.
+    Raises SettingsError: a setting, or a file it names, is no good.
     """
     health, metrics = Health(), Metrics()
     service = Service(segmenters, settings, health, metrics)
@@ -61,6 +62,7 @@ def create_app(
     )
     app.state.service, app.state.health, app.state.metrics = service, health, metrics
     app.state.callers = open_callers(settings.access, service.secret)
+    app.state.pages = ["/docs"]  # paths that people open
     for routes in (image_routes, mask_routes, server_routes):
         app.include_router(routes.router)
     for kind in (ApiError, HTTPException, RequestValidationError, ClickmaskError):
@@ -84,7 +86,7 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
 
 def _add_layers(app: FastAPI, service: Service, settings: ServeSettings) -> None:
     """The innermost first: each one added is put around those before."""
-    app.add_middleware(AccessMiddleware, callers=app.state.callers)
+    app.add_middleware(AccessMiddleware, callers=app.state.callers, pages=app.state.pages)
     app.add_middleware(LimitsMiddleware, limits=settings.limits)
     app.add_middleware(FrontDoor, settings=settings)
     app.add_middleware(

@@ -24,9 +24,13 @@ class Identity:
 
 
 class Callers:
-    """A way to know callers. signs_in: whether `POST /v1/session` turns a token into a cookie."""
+    """A way to know callers.
+
+    signs_in: whether `POST /v1/session` turns a token into a cookie. hint: where people have that token from.
+    """
 
     signs_in = False
+    hint = ""
 
     async def identify(self, scope: Scope) -> Identity:
         """Who sent this request. Raises ApiError: 401, or what else stands in the way."""

@@ -10,23 +10,27 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..context import get_context
 from ..errors import ApiError, send_error
 from .callers import Callers, Identity
+from .sign_in_page import send_sign_in, wants_page
 
 HEALTH_PATHS = ("/livez", "/readyz")
 SESSION_PATH = "/v1/session"
 
-_CHALLENGE = ((b"www-authenticate", b'Bearer realm="clickmask"'),)
+_CHALLENGE = (b"www-authenticate", b'Bearer realm="clickmask"')
 
 
 class AccessMiddleware:
     """Puts the caller into the request's context, or answers 401: for unknown paths too, which so stay unknown.
 
     open_paths: exact paths, below the root path, that anybody may ask for; where callers sign in, anybody may try that
-    too, and sign out. No WebSocket is let through: the service has none.
+    too, and sign out. pages: exact paths that people open; there a browser that is refused is shown where to sign in.
+    No WebSocket is let through: the service has none.
     """
 
-    def __init__(self, app: ASGIApp, callers: Callers, open_paths: Collection[str] = HEALTH_PATHS) -> None:
+    def __init__(
+        self, app: ASGIApp, callers: Callers, open_paths: Collection[str] = HEALTH_PATHS, pages: Collection[str] = ()
+    ) -> None:
         self._app, self._callers = app, callers
-        self._open = frozenset(open_paths)
+        self._open, self._pages = frozenset(open_paths), frozenset(pages)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find out who calls, then pass the request on or refuse it."""
@@ -48,10 +52,18 @@ class AccessMiddleware:
             identity = await self._callers.identify(scope)
         except ApiError as error:
             context.notes["code"] = error.code
-            await send_error(send, error, _CHALLENGE if error.status == 401 else ())
+            await self._refuse(scope, send, error)
             return
         context.caller = identity.caller
         await self._app(scope, receive, _with_cookie(send, identity))
+
+    async def _refuse(self, scope: Scope, send: Send, error: ApiError) -> None:
+        if error.status != 401:
+            await send_error(send, error)
+        elif self._callers.signs_in and path_below_root(scope) in self._pages and wants_page(scope):
+            await send_sign_in(scope, send, self._callers.hint, _CHALLENGE)
+        else:
+            await send_error(send, error, (_CHALLENGE,))
 
 
 def path_below_root(scope: Scope) -> str:

@@ -23,6 +23,8 @@ _LONGEST_SUBJECT = 256
 class CompanyLogin:
     """Verifies tokens of one issuer, made for one audience, with the issuer's keys."""
 
+    hint = "Paste a token of your company's login."
+
     def __init__(self, issuer: str, audience: str, keys: KeySet) -> None:
         self._issuer, self._audience, self._keys = issuer, audience, keys
 

@@ -24,7 +24,9 @@ class Credential:
 
 
 class Verifier(Protocol):
-    """What knows good tokens."""
+    """What knows good tokens. hint: where people have theirs from."""
+
+    hint: str
 
     async def verify(self, token: str, scope: Scope) -> Credential:
         """Whose token that is. Raises ApiError."""
@@ -41,7 +43,7 @@ class SignInCallers(Callers):
     signs_in = True
 
     def __init__(self, verifier: Verifier, secret: bytes) -> None:
-        self._verifier = verifier
+        self._verifier, self.hint = verifier, verifier.hint
         self._cookie = SignedCookie(secret, SESSION_COOKIE, max_age=MONTH, same_site="Strict")
 
     async def identify(self, scope: Scope) -> Identity:

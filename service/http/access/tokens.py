@@ -34,6 +34,8 @@ class TokenFile:
     Tokens are not kept, only digests of them.
     """
 
+    hint = "Paste the token that you were given for this service."
+
     def __init__(self, file: Path, secret: bytes, clock: Callable[[], float] = time.monotonic) -> None:
         """Raises SettingsError: the file is missing, malformed, empty, or everybody can read it."""
         self._file, self._secret, self._clock = file, secret, clock
