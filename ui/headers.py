@@ -33,7 +33,7 @@ _REVALIDATE = "no-cache"
 
 
 class PageHeaders:
-    """Adds them to the answers under /ui and /page; the rest keeps the service's own."""
+    """Adds them to the answers under /ui and /page; the rest, Gradio's calls included, keeps the service's own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -41,7 +41,7 @@ class PageHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; add to the answer."""
         path = path_below_root(scope) if scope["type"] == "http" else ""
-        if not path.startswith(("/ui/", "/page/")):
+        if not path.startswith(("/ui/", "/page/")) or path.startswith("/ui/gradio_api/"):
             await self._app(scope, receive, send)
             return
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import gradio as gr
 from fastapi import FastAPI
-from starlette.responses import RedirectResponse
+from gradio.routes import App
+from starlette.responses import FileResponse, RedirectResponse
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from ..service.http.app import create_app
 from ..service.http.settings import ServeSettings
 from ..service.segmenter import Segmenter
+from . import gradio_calls
+from .doorway import Doorway
+from .endpoint import NAME
 from .headers import PageHeaders
 from .page import HEAD, STYLE, build_page, theme
 
@@ -27,14 +33,27 @@ def create_page_app(segmenters: Sequence[Segmenter], settings: ServeSettings) ->
 
 def _mount(app: FastAPI, segmenters: Sequence[Segmenter], settings: ServeSettings) -> None:
     root = settings.root_path
+    page = build_page(root, settings.limits.body, segmenters[0].provenance)
+    endpoint = next(number for number, function in page.fns.items() if function.api_name == NAME)
+    app.state.desk = gradio_calls.Desk(endpoint)
+    app.state.pages += ["/", "/ui", "/ui/"]
     app.add_middleware(PageHeaders)
     app.mount("/page", StaticFiles(directory=STATIC), name="page")
-    app.add_api_route("/", lambda: RedirectResponse(f"{root}/ui/"), include_in_schema=False)
+    app.add_api_route("/favicon.ico", lambda: FileResponse(STATIC / "icon.svg"), include_in_schema=False)
+    for path in ("/", "/ui"):
+        app.add_api_route(path, lambda: RedirectResponse(f"{root}/ui/"), include_in_schema=False)
+    app.include_router(gradio_calls.router)
+    app.mount("/ui", Doorway(_gradio(page, root, settings.limits.body)), name="ui")
+
+
+def _gradio(page: gr.Blocks, root: str, max_bytes: int) -> App:
+    """Gradio's own app. It is never started: its queue would look for work a thousand times a second."""
+    house = FastAPI(openapi_url=None)
     gr.mount_gradio_app(
-        app,
-        build_page(root, settings.limits.body, segmenters[0].provenance),
-        path="/ui",
-        root_path=f"{root}/ui" if root else None,
+        house,
+        page,
+        path="",
+        root_path=f"{root}/ui",
         theme=theme(),
         head=HEAD.format(root=root),
         css=STYLE,
@@ -45,5 +64,9 @@ def _mount(app: FastAPI, segmenters: Sequence[Segmenter], settings: ServeSetting
         enable_monitoring=False,
         mcp_server=False,
         pwa=False,
-        max_file_size=settings.limits.body,
+        max_file_size=max_bytes,
     )
+    gradio = cast(App, cast(Mount, house.routes[-1]).app)
+    # Else it makes it of the first caller's `Host`, and keeps that for everybody.
+    gradio.api_info = page.get_api_info()  # pyright: ignore[reportAttributeAccessIssue]
+    return gradio

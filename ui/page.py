@@ -9,6 +9,8 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
+from .endpoint import add_segment_endpoint
+
 HEAD = '<link rel="stylesheet" href="{root}/page/page.css"><link rel="icon" href="{root}/page/icon.svg">'
 STYLE = ".gradio-container { padding: 8px !important; } footer { display: none !important; }"
 FORMATS = {
@@ -55,6 +57,7 @@ def build_page(root: str, max_bytes: int, provenance: Mapping[str, Any]) -> gr.B
                 _export()
         with gr.Tab("API") as api:
             _snippets(api)
+            add_segment_endpoint()
         gr.Markdown(_about(provenance), elem_id="clickmask-about")
     return page
 

@@ -78,8 +78,8 @@ async def read_image(request: Request) -> bytes:
     return await request.body()
 
 
-async def read_form(request: Request) -> Form:
-    """A multipart body. Raises ApiError 400 or 422."""
+async def read_form(request: Request, name: str = "file") -> Form:
+    """A multipart body, whose file is called `name`. Raises ApiError 400 or 422."""
     if not _is_form(request):
         raise ApiError(415, "bad_request", "expected multipart/form-data", field="Content-Type")
     parser = _InMemory(request.headers, request.stream(), max_files=1, max_fields=_MOST_FIELDS)
@@ -91,10 +91,10 @@ async def read_form(request: Request) -> Form:
         reason = error.message if isinstance(error, MultiPartException) else "it is damaged"
         raise ApiError(400, "bad_form", f"the form cannot be read: {reason}") from None
     try:
-        file = form.get("file")
+        file = form.get(name)
         if file is None or isinstance(file, str):
-            raise ApiError(422, "bad_request", "file: expected the image as a file of the form", field="file")
-        texts = {name: value for name, value in form.items() if isinstance(value, str)}
+            raise ApiError(422, "bad_request", f"{name}: expected the image as a file of the form", field=name)
+        texts = {field: value for field, value in form.items() if isinstance(value, str)}
         return Form(await file.read(), texts)
     finally:
         await form.close()
