@@ -133,3 +133,17 @@ def test_a_stroke_that_went_on_is_drawn_anew(functions: Page) -> None:
     }"""
     first, second = functions.evaluate(script)
     assert first < second == 40
+
+
+def test_strokes_cost_their_own_box_and_nothing_once_painted_there(functions: Page) -> None:
+    """A square of 40 x 20 pixels, and one more on every side."""
+    script = """async () => {
+        const { cost, strokeSpans } = await import('./strokes.js');
+        const [small, large] = [1, 4].map((k) => ({ width: 100 * k, height: 80 * k, box: [0, 0, 100, 80] }));
+        const square = [[10, 10], [50, 10], [50, 30], [10, 30]];
+        const strokes = [{ op: "add", kind: "lasso", radius: 1, points: square }];
+        const before = cost(strokes, small);
+        strokeSpans(strokes[0], small);
+        return [before, cost(strokes, small), cost(strokes, large)];
+    }"""
+    assert functions.evaluate(script) == [42 * 22, 0, 162 * 82]

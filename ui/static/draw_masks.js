@@ -5,7 +5,7 @@
  * @typedef {{scale: number, x: number, y: number, ratio: number, width: number, height: number}} Place  as a View
  */
 
-import { pathOf } from './outline.js';
+import { edgeOf } from './outline.js';
 import { css } from './palette.js';
 import { tintOf } from './tint.js';
 
@@ -14,6 +14,7 @@ const HALO = 2.25; // on either side of the line
 const GLOW = 3;
 const CASING = 1;
 const DASHES = [6, 4];
+const MANY_POINTS = 4000; // of an edge: drawing it takes some milliseconds, so it is drawn but once
 const WHITE = [255, 255, 255];
 const MANY_RUNS = 150_000; // characters of text: noise, whose edge would take seconds to draw
 
@@ -36,12 +37,11 @@ export function drawMask(context, view, mask, look) {
     drawTint(context, mask, colour, opacity);
     return;
   }
-  const path = pathOf(mask, view.scale * view.ratio);
-  context.lineJoin = 'round';
+  const { path, points } = edgeOf(mask, view.scale * view.ratio);
   context.fillStyle = css(colour, opacity);
   context.fill(path, 'evenodd');
   if (selected) strokePath(context, view, path, css(WHITE), LINE + 2 * HALO);
-  else if (cased) strokePath(context, view, path, css(WHITE, 0.45), LINE + 2 * CASING);
+  else if (cased && points <= MANY_POINTS) strokePath(context, view, path, css(WHITE, 0.45), LINE + 2 * CASING);
   context.setLineDash(dashed ? DASHES.map((length) => length / view.scale) : []);
   strokePath(context, view, path, css(colour), LINE);
   context.setLineDash([]);
@@ -50,10 +50,9 @@ export function drawMask(context, view, mask, look) {
 /** What is under the pointer: a light along its edge. */
 export function drawGlow(context, view, mask, colour) {
   if (isNoise(mask)) return;
-  const path = pathOf(mask, view.scale * view.ratio);
-  context.lineJoin = 'round';
-  strokePath(context, view, path, css(WHITE, 0.6), LINE + 2 * GLOW);
-  strokePath(context, view, path, css(colour), LINE + 1);
+  const { path, points } = edgeOf(mask, view.scale * view.ratio);
+  if (points <= MANY_POINTS) strokePath(context, view, path, css(WHITE, 0.6), LINE + 2 * GLOW);
+  strokePath(context, view, path, css(colour), points <= MANY_POINTS ? LINE + 1 : LINE + GLOW);
 }
 
 /**
@@ -82,6 +81,8 @@ function drawTint(context, mask, colour, opacity) {
 }
 
 function strokePath(context, view, path, style, width) {
+  context.lineJoin = width > LINE ? 'round' : 'miter';
+  context.miterLimit = 2;
   context.strokeStyle = style;
   context.lineWidth = width / view.scale;
   context.stroke(path);

@@ -7,23 +7,28 @@ import { pieces } from './spans.js';
 import { toSpans } from './rle.js';
 
 const SMALL_RING = 12; // pixel edges; what is smaller would shrink when it is smoothed
-const TOLERANCE = 0.25; // screen pixels by which a drawn line may differ from the edge
-const PIXELS_SHOW = 4; // CSS pixels per image pixel from which on a photo shows its pixels, and a full mask its own
+const TOLERANCE = 0.3; // screen pixels by which a drawn line may differ from the edge
+const LEVELS = 2; // to a doubling of the scale
+const PIXELS_SHOW = 4; // screen pixels per image pixel above which a full mask shows its own pixels, as the photo does
 
-const drawn = new WeakMap(); // Mask -> Map of levels -> Path2D
+const drawn = new WeakMap(); // Mask -> Map of levels -> {path, points}
 
 /**
- * The path of a mask's edge in image coordinates, fine enough for that scale; made once for each doubling of it.
+ * A mask's edge in image coordinates, fine enough for that scale; made once for each level of scales.
  * @param {{rle: object, box: number[], full?: boolean}} mask
  * @param {number} scale device pixels per image pixel
- * @returns {Path2D} to be filled by the rule "evenodd"
+ * @returns {{path: Path2D, points: number}} to be filled by the rule 'evenodd'
  */
-export function pathOf(mask, scale) {
+export function edgeOf(mask, scale) {
   if (!drawn.has(mask)) drawn.set(mask, new Map());
-  const paths = drawn.get(mask);
-  const level = Math.ceil(Math.log2(scale));
-  if (!paths.has(level)) paths.set(level, toPath(outline(mask, 2 ** level)));
-  return paths.get(level);
+  const edges = drawn.get(mask);
+  const level = Math.ceil(Math.log2(scale) * LEVELS);
+  if (!edges.has(level)) edges.set(level, toEdge(outline(mask, 2 ** (level / LEVELS))));
+  return edges.get(level);
+}
+
+function toEdge(rings) {
+  return { path: toPath(rings), points: rings.reduce((total, ring) => total + ring.length / 2, 0) };
 }
 
 /**
@@ -44,13 +49,19 @@ export function outline(mask, scale) {
   return lines.map((ring) => Float64Array.from(ring, toImage));
 }
 
-/** @param {ArrayLike<number>[]} rings @returns {Path2D} */
+/**
+ * Each ring goes on to its second point: that closes it with a joint. (Chromium's closePath takes longer the longer the
+ * path is already.)
+ * @param {ArrayLike<number>[]} rings
+ * @returns {Path2D}
+ */
 export function toPath(rings) {
   const path = new Path2D();
   for (const ring of rings) {
     path.moveTo(ring[0], ring[1]);
     for (let i = 2; i < ring.length; i += 2) path.lineTo(ring[i], ring[i + 1]);
-    path.closePath();
+    path.lineTo(ring[0], ring[1]);
+    path.lineTo(ring[2], ring[3]);
   }
   return path;
 }

@@ -35,8 +35,7 @@ export function paint(rle, raster, strokes) {
  * @returns {Uint32Array} spans
  */
 export function strokeSpans(stroke, raster) {
-  const key = JSON.stringify([raster, stroke.points.length, stroke.radius]);
-  if (painted.get(stroke)?.key !== key) painted.set(stroke, { key, spans: rasterise(stroke, raster) });
+  if (!isPainted(stroke, raster)) painted.set(stroke, { key: keyOf(stroke, raster), spans: rasterise(stroke, raster) });
   return painted.get(stroke).spans;
 }
 
@@ -47,7 +46,17 @@ export function strokeSpans(stroke, raster) {
  * @returns {number}
  */
 export function cost(strokes, raster) {
-  return strokes.reduce((total, stroke) => total + (painted.has(stroke) ? 0 : boxArea(pixelBox(stroke, raster))), 0);
+  const toDraw = strokes.filter((stroke) => !isPainted(stroke, raster));
+  return toDraw.reduce((total, stroke) => total + boxArea(pixelBox(stroke, raster)), 0);
+}
+
+function isPainted(stroke, raster) {
+  return painted.get(stroke)?.key === keyOf(stroke, raster);
+}
+
+/** A stroke under way goes on growing. */
+function keyOf({ points, radius }, raster) {
+  return JSON.stringify([raster, points.length, radius]);
 }
 
 const either = (below, above) => (below | above) === 1;

@@ -1,7 +1,7 @@
 /** Small pictures: of a photo, or of one object cut out of it. */
 
 import { measure } from './masks.js';
-import { pathOf } from './outline.js';
+import { edgeOf } from './outline.js';
 import { Photo } from './photo.js';
 
 const PADDING = 0.04; // of an object's longer side, left around it
@@ -28,7 +28,7 @@ export function thumbnail(photo, mask, size) {
 
 function draw(context, photo, mask, box, scale) {
   context.setTransform(scale, 0, 0, scale, -box[0] * scale, -box[1] * scale);
-  if (mask) context.clip(pathOf(mask, scale), 'evenodd');
+  if (mask) context.clip(edgeOf(mask, scale).path, 'evenodd');
   context.imageSmoothingQuality = 'medium';
   photo.drawBox(context, box, scale);
 }
