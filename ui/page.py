@@ -12,7 +12,13 @@ from gradio.themes import Base
 from .endpoint import add_segment_endpoint
 
 HEAD = '<link rel="stylesheet" href="{root}/page/page.css"><link rel="icon" href="{root}/page/icon.svg">'
-STYLE = ".gradio-container { padding: 8px !important; } footer { display: none !important; }"
+# Room for the photo: less of Gradio's margins, and none of its footer.
+STYLE = """
+.gradio-container { padding: 0 !important; }
+.gradio-container > .main { padding: 4px 12px !important; }
+#clickmask .html-container { padding: 0 !important; }
+footer { display: none !important; }
+"""
 FORMATS = {
     "Cut-outs": "cutout",
     "Masks (PNG)": "png",

@@ -16,8 +16,23 @@ from clickmask.service import rle
 PHOTOS = Path(__file__).resolve().parents[2] / "examples" / "photos"
 PATIENCE = 15_000  # ms until a test gives up on what should take a fraction of a second
 
-# Chromium notes each answer that is no success as an error; what the page makes of it is for the tests to see.
-_EXPECTED = ("the server responded with a status of", "net::ERR_CONNECTION_REFUSED")
+# Chromium notes each answer that is no success, or that does not come, as an error. What the page makes of it is for
+# the tests to see.
+_EXPECTED = ("the server responded with a status of", "net::ERR_CONNECTION_RE")
+
+SIZE: Any = {"width": 1280, "height": 800}
+_RESET = """async () => {
+  const { tools, settings, bench, stage, hand, store } = clickmask;
+  await clickmask.startOver();
+  document.querySelector('dialog[open]')?.close();
+  hand.drop();
+  Object.assign(tools, { tool: 'point', mode: 'add', isSwapped: false, brush: 14 });
+  const kept = await store.settings();
+  await store.saveSettings(Object.fromEntries(Object.keys(kept).map((name) => [name, undefined])));
+  settings.set({ label: '', labels: [], isRapid: false, keepsOff: false, opacity: 0.4 });
+  stage.setOptions({ showMasks: true, showPoints: true });
+  for (const tab of document.querySelectorAll('button[role=tab]')) if (tab.textContent.trim() === 'Click') tab.click();
+}"""
 
 
 class Screen:
@@ -27,6 +42,7 @@ class Screen:
         self.page, self.url = page, url
         self.faults: list[str] = []
         self.asked: list[str] = []
+        self._decodes = 0
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         page.on("console", self._listen)
@@ -40,6 +56,16 @@ class Screen:
         """Go to the page and wait until it can be used."""
         self.page.goto(self.url)
         self.page.wait_for_function("window.clickmask?.isStarted")
+        return self
+
+    def reset(self) -> Screen:
+        """As new, without loading it again, which takes seconds: no photos, the first tool, the first settings."""
+        self.page.set_viewport_size(SIZE)
+        self.page.mouse.move(2, 2)
+        self.value(_RESET)
+        self.faults.clear()
+        self.asked.clear()
+        self._decodes = self.value("clickmask.asked")
         return self
 
     def take(self, *paths: Path) -> Screen:
@@ -63,7 +89,8 @@ class Screen:
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Where an image point is on the screen."""
         left, top = self.value(
-            "([x, y]) => { const { left, top } = document.querySelector('.cm-stage').getBoundingClientRect();"
+            "([x, y]) => { const stage = document.querySelector('.cm-stage'); stage.scrollIntoViewIfNeeded();"
+            " const { left, top } = stage.getBoundingClientRect();"
             " const [px, py] = clickmask.view.toScreen(x, y); return [left + px, top + py]; }",
             [x + 0.5, y + 0.5],
         )
@@ -123,7 +150,12 @@ class Screen:
 
     def decodes(self) -> int:
         """How many masks have been asked for, previews left out."""
-        return self.value("clickmask.asked")
+        return self.value("clickmask.asked") - self._decodes
+
+    def check(self) -> None:
+        """No errors came up, and nobody else was asked."""
+        assert not self.faults, self.faults
+        assert not self.foreign(), self.foreign()
 
     def foreign(self) -> list[str]:
         """Requests to other hosts."""
@@ -144,7 +176,7 @@ def screen(
 
     start: called before the page is opened. values: for `Browser.new_context`.
     """
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "accept_downloads": True, **values})
+    context = browser.new_context(**{"viewport": SIZE, "accept_downloads": True, **values})
     page = context.new_page()
     start(page)
     shown = Screen(page, url)
@@ -152,8 +184,7 @@ def screen(
         yield shown.open()
     finally:
         context.close()
-    assert not shown.faults, shown.faults
-    assert not shown.foreign(), shown.foreign()
+    shown.check()
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:

@@ -81,6 +81,8 @@ def test_tools_modes_and_views_have_keys(desk: Screen) -> None:
 def test_masks_hide_while_h_is_held(desk: Screen) -> None:
     desk.take(DOGS)
     desk.click(290, 300)
+    desk.page.mouse.move(2, 2)
+    desk.page.wait_for_timeout(300)
     shown = desk.page.screenshot()
     desk.page.keyboard.down("h")
     desk.page.wait_for_timeout(150)

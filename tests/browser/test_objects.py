@@ -127,6 +127,7 @@ def test_hidden_objects_are_neither_drawn_nor_picked(two: Screen) -> None:
     two.click(*UPPER)
     assert two.value("clickmask.bench.editor.selected.size") == 0
     two.page.click("button[title='Show all objects']")
+    two.settle()
     two.click(*UPPER)
     assert two.value("[...clickmask.bench.editor.selected]") == [1]
 

@@ -97,7 +97,8 @@ def test_what_is_no_photo_is_refused_by_name_and_the_rest_is_opened(desk: Screen
     assert "notes.pdf" in said and "PDF" in said and "nothing.jpg is empty" in said
     assert desk.value("clickmask.documents.list.map(({ name }) => name)") == ["dogs.jpg", "half.jpg"]
     desk.press("d")
-    desk.wait("clickmask.documents.list[1].state === 'failed'")
+    desk.wait("clickmask.documents.list[1].state === 'failed' && clickmask.bench.doc.name === 'half.jpg'")
+    desk.settle()
     assert "half.jpg" in desk.page.inner_text(".cm-status") and "cut short" in desk.page.inner_text(".cm-status")
 
 

@@ -96,6 +96,11 @@ export class Api {
     }
   }
 
+  /** Have the server forget all images of this caller. */
+  forgetAll() {
+    return this.#fetch(`${this.root}/v1/images`, { method: 'DELETE' });
+  }
+
   /** Forget the sign-in of this browser. */
   signOut() {
     return this.#fetch(`${this.root}/v1/session`, { method: 'DELETE' });

@@ -33,12 +33,12 @@ export class Cards {
    */
   render(objects, shown) {
     Object.assign(this, { objects, shown });
+    this.#offerLabels();
     const ids = new Set(objects.map((thing) => thing.id));
     for (const [id, card] of this.#cards) if (!ids.has(id)) this.#drop(id, card);
     [...objects].reverse().forEach((thing, place) => this.#place(this.#card(thing), place));
     for (const thing of objects) this.#update(this.#cards.get(thing.id), thing);
     setText(this.count, objects.length === 1 ? '1 object' : `${objects.length} objects`);
-    this.#offerLabels();
   }
 
   /** Bring an object's card into view, and flash it. */
@@ -180,9 +180,10 @@ export class Cards {
     const text = labels.join('\n');
     if (this.offered === text) return;
     this.offered = text;
+    if (!labels.includes(this.#filter)) this.#filter = '';
     this.labels.replaceChildren(...labels.map((label) => el('option', { value: label })));
     this.filter.replaceChildren(el('option', { value: '' }, 'all labels'), ...labels.map((label) => el('option', {}, label)));
-    this.filter.value = labels.includes(this.#filter) ? this.#filter : '';
+    this.filter.value = this.#filter;
   }
 }
 

@@ -174,6 +174,14 @@ class Page {
     return this.api.asked;
   }
 
+  /** Close all photos, here and at the server, with the work on them. */
+  async startOver() {
+    for (const doc of [...this.documents.list]) this.documents.remove(doc);
+    this.documents.forgetRemoved();
+    this.toasts.clear();
+    await Promise.all([this.store.flush(), this.api.forgetAll()]);
+  }
+
   /** For the controls around the page: specks and holes below this share of the area go. */
   clean(share) {
     this.bench.editor?.setClean(share);
@@ -246,7 +254,9 @@ class Page {
 
   #docChanged(doc) {
     this.#showStrip();
-    if (doc === this.bench.doc) this.bench.draw();
+    if (doc !== this.bench.doc) return;
+    if (!this.bench.editor && doc.size && doc.session) this.bench.show(doc); // its size is known only now
+    else this.bench.draw();
   }
 
   #showStrip() {

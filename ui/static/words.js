@@ -30,6 +30,11 @@ export class Toasts {
     this.say(sentence, { ...options, kind: 'error' });
   }
 
+  /** Take all of them away. */
+  clear() {
+    for (const key of this.#shown.keys()) this.drop(key);
+  }
+
   drop(key) {
     this.#shown.get(key)?.remove();
     this.#shown.delete(key);

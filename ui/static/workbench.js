@@ -32,7 +32,8 @@ export class Workbench {
   show(doc) {
     this.doc = doc;
     this.hover.clear();
-    this.editor = doc && doc.session && new Editor(doc, this.settings, { tell: (words) => this.toasts.say(words), onChange: () => this.changed() });
+    const isUsable = doc?.session && doc.size;
+    this.editor = isUsable ? new Editor(doc, this.settings, { tell: (words) => this.toasts.say(words), onChange: () => this.changed() }) : null;
     this.stage.setPhoto(doc?.bitmap ?? null);
     this.elements.app.toggleAttribute('data-empty', !doc);
     this.elements.stage.setAttribute('aria-label', doc ? `Photo ${doc.name}` : 'Photo');
@@ -197,7 +198,8 @@ export class Workbench {
   get isBusy() {
     const { doc, editor } = this;
     const isReady = ({ final }) => final.isReady;
-    return this.#frame !== null || !editor || doc.asker.waiting > 0 || doc.finals.isPainting || !editor.state.objects.every(isReady);
+    if (!editor) return doc.state !== 'failed';
+    return this.#frame !== null || doc.asker.waiting > 0 || doc.finals.isPainting || !editor.state.objects.every(isReady);
   }
 
   /** The selected objects' Things. */
