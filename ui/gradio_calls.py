@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
@@ -166,7 +167,7 @@ async def _segment(request: Request, call: Call) -> list[Any]:
     with enter(request) as ticket:
         answer = await service.ask(caller, image, wanted, ticket, notes_of(request))
         mask = answer["objects"][0][0]
-        data = await service.heavy(caller, lambda: encode_png(rle.decode(mask["rle"]) * 255))
+        data = await service.heavy(caller, lambda: encode_png(rle.decode(mask["rle"]) * np.uint8(255)))
     return [_keep(request, data), mask]
 
 

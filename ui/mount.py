@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import gradio as gr
 from fastapi import FastAPI
@@ -27,15 +28,16 @@ STATIC = Path(__file__).with_name("static")
 
 
 def create_page_app(segmenters: Sequence[Segmenter], settings: ServeSettings) -> FastAPI:
-    """The service with the page on it. Raises SettingsError as `create_app` does."""
+    """The service with the page on it. Not on an event loop. Raises SettingsError as `create_app` does."""
     return create_app(segmenters, settings, partial(_mount, segmenters=segmenters, settings=settings))
 
 
 def _mount(app: FastAPI, segmenters: Sequence[Segmenter], settings: ServeSettings) -> None:
     root = settings.root_path
-    page = build_page(root, settings.limits.body, segmenters[0].provenance)
-    endpoint = next(number for number, function in page.fns.items() if function.api_name == NAME)
-    app.state.desk = gradio_calls.Desk(endpoint)
+    # On an event loop, since Gradio opens one for each lock it wants where none runs, and leaves it open.
+    gradio = asyncio.run(_gradio(root, settings.limits.body, segmenters[0].provenance))
+    functions = gradio.get_blocks().fns.items()
+    app.state.desk = gradio_calls.Desk(next(number for number, one in functions if one.api_name == NAME))
     app.state.pages += ["/", "/ui", "/ui/"]
     app.add_middleware(PageHeaders)
     app.mount("/page", StaticFiles(directory=STATIC), name="page")
@@ -43,11 +45,12 @@ def _mount(app: FastAPI, segmenters: Sequence[Segmenter], settings: ServeSetting
     for path in ("/", "/ui"):
         app.add_api_route(path, lambda: RedirectResponse(f"{root}/ui/"), include_in_schema=False)
     app.include_router(gradio_calls.router)
-    app.mount("/ui", Doorway(_gradio(page, root, settings.limits.body)), name="ui")
+    app.mount("/ui", Doorway(gradio), name="ui")
 
 
-def _gradio(page: gr.Blocks, root: str, max_bytes: int) -> App:
+async def _gradio(root: str, max_bytes: int, provenance: Mapping[str, Any]) -> App:
     """Gradio's own app. It is never started: its queue would look for work a thousand times a second."""
+    page = build_page(root, max_bytes, provenance)
     house = FastAPI(openapi_url=None)
     gr.mount_gradio_app(
         house,

@@ -16,7 +16,7 @@ from serving import serve
 
 from clickmask import Segmenter
 from clickmask.service.formats.encoding import encode_png
-from clickmask.service.http.app import create_app
+from clickmask.service.http.app import AppMaker, create_app
 from clickmask.service.http.settings import MIB, Access, Decoders, Limits, ServeSettings, Storage
 
 PATIENCE = 60.0  # seconds until a test gives up on an answer
@@ -42,8 +42,9 @@ def running(
     limits: Limits | None = None,
     access: Access | None = None,
     root_path: str = "",
+    make: AppMaker = create_app,
 ) -> Iterator[Running]:
-    """The service of that model, its secret in `folder`, until the block ends."""
+    """The service of that model, its secret in `folder`, until the block ends. make: puts the app together."""
     settings = ServeSettings(
         limits=limits or Limits(),
         storage=Storage(images=256 * MIB, folder=folder),
@@ -51,7 +52,7 @@ def running(
         access=access or Access(),
         root_path=root_path,
     )
-    app = create_app([segmenter], settings)
+    app = make([segmenter], settings)
     with serve(app) as url:
         yield Running(url, app)
 
