@@ -16,7 +16,7 @@ export class Doc {
     Object.assign(this, { image, context, id: image.id, name: image.name, state: 'waiting', progress: 0, error: null });
     Object.assign(this, { size: null, bitmap: null, hidden: new Set(), session: null });
     this.remote = new Remote(context.api, () => context.store.file(this.id), {
-      onProgress: (progress) => this.#set({ state: 'uploading', progress }),
+      onProgress: (progress) => this.state !== 'failed' && this.#set({ state: 'uploading', progress }),
       onWait: context.onWait,
     });
     this.asker = new Asker(this.remote, () => this.#changed());
@@ -67,6 +67,8 @@ export class Doc {
       return await decode(await store.file(this.id));
     } catch (error) {
       if (error.name !== 'DamagedPhoto') throw error;
+      await this.bringing;
+      if (this.state === 'failed') throw new Error(this.error);
       const picture = await this.remote.retelling(null, (id) => api.picture(id));
       return decode(new File([picture], this.name, { type: picture.type }));
     }
