@@ -8,11 +8,17 @@ import gradio as gr
 
 NAME = "segment"
 
-_WORDS = """### The same as a Gradio endpoint
+_WORDS = """### As a Gradio endpoint
 
-`gradio_client.Client(...).predict(handle_file("photo.jpg"), '{"points": [[290, 300]]}', api_name="/segment")` gives the
-mask's file and what is known about it. Prompts are what `POST /v1/segment` takes for an object: `points` with `labels`
-(1: the thing, 0: not the thing), `box`, both, in pixels of the upright photo.
+```python
+from gradio_client import Client, handle_file
+
+client = Client("https://this.server/ui/")  # where one signs in: headers={"Authorization": "Bearer ..."}
+mask, about = client.predict(handle_file("photo.jpg"), '{"points": [[290, 300]]}', api_name="/segment")
+```
+
+Or by hand. Prompts are what `POST /v1/segment` takes for one object, in pixels of the upright photo: `points`, with
+`labels` (1 is the thing, 0 is not), a `box` of left, top, right and bottom, or both.
 """
 _SHOW = """(file) => file ? `<img src="${file.url}" alt="The mask, white on black" style="max-height: 20rem">` : ''"""
 
@@ -28,7 +34,7 @@ def add_segment_endpoint() -> None:
         with gr.Column():
             shown = gr.HTML(label="Mask")
             mask = gr.File(label="Mask (PNG)", interactive=False, height=80)
-            about = gr.JSON(label="About it")
+            about = gr.JSON(label="About it", max_height=240)
     button.click(segment, [image, prompts], [mask, about], api_name=NAME)
     mask.change(None, mask, shown, js=_SHOW)
 
