@@ -1,6 +1,6 @@
 # Each target sets up what it needs in .venv, from a bare checkout; a second run finds it ready.
 #
-#   make ui      click on a photo in the browser (until the page exists: the same job by command line)
+#   make ui      the page to click on, at http://127.0.0.1:7860 (PORT=... for another)
 #   make test    the tests, with a browser at hand         make check   formatting, lint, types, house rules
 #   make wheel   build the wheel and try it on its own     make bench   this machine's figures
 #   make soak    the tests that run for minutes            make clean   remove everything that make made
@@ -39,7 +39,7 @@ define install
 endef
 
 .venv/.run: pyproject.toml $(if $(healthy),,FORCE)
-	$(call install,.)
+	$(call install,.[ui])
 
 .venv/.dev: pyproject.toml .venv/.run
 	$(call install,.[dev])
@@ -50,25 +50,18 @@ endef
 help:
 	@sed -n '3,6s/^# *//p' Makefile
 
-PHOTO ?= examples/photos/dogs.jpg
-POINT ?= 290,300
+PORT ?= 7860
 ui: .venv/.run
-	@mkdir -p out
-	@echo "The page to click on comes with a later version. What works today is the same job by command line:"
-	@echo
-	@echo "    .venv/bin/clickmask segment $(PHOTO) --point $(POINT) --format overlay -o out/overlay.png"
-	@echo
-	@.venv/bin/clickmask segment "$(PHOTO)" --point $(POINT) --format overlay -o out/overlay.png
-	@echo "The photo with its mask is in out/overlay.png. Try PHOTO=... and POINT=x,y of your own."
+	.venv/bin/clickmask ui --port $(PORT)
 
-# The browser tests come with the page; the browser is made ready already.
+# For the browser tests.
 browser:
 	@tests/browser/get_chromium.sh
 
 test: .venv/.dev browser
 	$(RUN) -m pytest
 
-soak: .venv/.dev
+soak: .venv/.dev browser
 	$(RUN) -m pytest -m soak
 
 check: .venv/.dev

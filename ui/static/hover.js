@@ -1,20 +1,23 @@
-/** The preview under the pointer: one question in flight, the newest wins, and none where they would be late. */
+/** The preview under the pointer: the newest question wins, and there is none where it would come late. */
 
 import { ApiError, Unreachable } from './api.js';
 import { toMask, toRequest } from './asking.js';
 import { newId } from './ids.js';
 
 const SHORTEST = 15; // milliseconds between two questions
+const MOST_IN_FLIGHT = 2; // one is being answered, and the newest waits right behind it
 const REST = 5000; // after the server asked for none
 const SLOW_LINE = 150; // milliseconds of round trip above which a preview trails behind the hand
 const PING_EVERY = 15_000;
 
 export class Hover {
-  #wanted = null; // the newest question not sent yet: {question, source}
-  #inFlight = false;
+  #wanted = null; // the newest question not sent yet
+  #inFlight = 0;
   #timer = null;
   #notBefore = 0;
+  #pause = SHORTEST; // between two questions, as the server wishes
   #seq = 0;
+  #drawn = 0; // the number of the newest answer that was drawn
   #epoch = 0;
   #pinged = -Infinity;
 
@@ -41,7 +44,7 @@ export class Hover {
   }
 
   #schedule() {
-    if (!this.isOn || this.#inFlight || this.#timer !== null || !this.#wanted) return;
+    if (!this.isOn || this.#inFlight >= MOST_IN_FLIGHT || this.#timer !== null || !this.#wanted) return;
     this.#watchLine();
     if (this.isSlow) return;
     const wait = this.#notBefore - performance.now();
@@ -59,29 +62,31 @@ export class Hover {
     const remote = this.remoteNow();
     this.#wanted = null;
     if (!remote?.isThere) return;
-    this.#inFlight = true;
-    const epoch = this.#epoch;
-    const asked = performance.now();
+    this.#inFlight += 1;
+    const asked = { seq: (this.#seq += 1), epoch: this.#epoch, at: performance.now() };
+    this.#notBefore = asked.at + this.#pause;
     try {
       const id = await remote.id(question.source);
-      const more = { limit: 1, stream: this.stream, seq: (this.#seq += 1) };
-      this.#draw(await this.api.masks(id, toRequest(question, 'model', more)), epoch, asked);
+      const more = { limit: 1, stream: this.stream, seq: asked.seq };
+      this.#draw(await this.api.masks(id, toRequest(question, 'model', more)), asked);
     } catch (error) {
       this.#failed(error, question, remote);
     }
-    this.#inFlight = false;
+    this.#inFlight -= 1;
     this.#schedule();
   }
 
-  #draw(answer, epoch, asked) {
-    this.#notBefore = performance.now() + (answer.hover_ms === null ? REST : Math.max(SHORTEST, answer.hover_ms));
+  #draw(answer, { seq, epoch, at }) {
+    this.#pause = answer.hover_ms === null ? REST : Math.max(SHORTEST, answer.hover_ms);
     this.answered += 1;
-    if (epoch !== this.#epoch) return;
+    if (epoch !== this.#epoch || seq < this.#drawn) return;
+    this.#drawn = seq;
     const [result] = answer.objects[0];
-    this.onPreview(result ? toMask(result, answer.raster, 'model') : null, { asked, answered: performance.now() });
+    this.onPreview(result ? toMask(result, answer.raster, 'model') : null, { asked: at, answered: performance.now() });
   }
 
   #failed(error, question, remote) {
+    if (error.status === 409) return; // a newer one took its place
     const seconds = error instanceof ApiError && error.isBusy ? error.retryAfter : error instanceof Unreachable ? 2 : 0.05;
     this.#notBefore = performance.now() + seconds * 1000;
     if (error.isGone && error.code !== 'mask_gone') remote.forget(question.source);

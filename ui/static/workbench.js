@@ -14,7 +14,7 @@ export class Workbench {
   editor = null;
   doc = null;
   #hovered = null; // the id of the object under the pointer or whose card is
-  #frame = null;
+  #isStale = false;
 
   /** parts: {stage, view, hand, hover, tools, settings, toasts, status, elements}. */
   constructor(parts) {
@@ -49,10 +49,12 @@ export class Workbench {
     this.hand.again();
   }
 
-  /** Draw everything anew, once, before the next frame. */
+  /** Bring everything on the screen up to date, once for all that changes now. */
   draw() {
-    this.#frame ??= requestAnimationFrame(() => {
-      this.#frame = null;
+    if (this.#isStale) return;
+    this.#isStale = true;
+    queueMicrotask(() => {
+      this.#isStale = false;
       this.#draw();
     });
   }
@@ -199,7 +201,7 @@ export class Workbench {
     const { doc, editor } = this;
     const isReady = ({ final }) => final.isReady;
     if (!editor) return doc.state !== 'failed';
-    return this.#frame !== null || doc.asker.waiting > 0 || doc.finals.isPainting || !editor.state.objects.every(isReady);
+    return this.#isStale || doc.asker.waiting > 0 || doc.finals.isPainting || !editor.state.objects.every(isReady);
   }
 
   /** The selected objects' Things. */
