@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,11 @@ _ui.__doc__ = "Click on things in the browser: the page, and the service it need
 
 
 def _service_with_page() -> AppMaker:
-    from .mount import create_page_app
-
+    gc.disable()  # Gradio makes so much, all of it to stay, that looking for what is not takes a sixth of its import
+    try:
+        from .mount import create_page_app
+    finally:
+        gc.enable()
     return create_page_app
 
 

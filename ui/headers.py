@@ -1,6 +1,8 @@
-"""What browsers are told about the page: what it may load, and for how long they may keep its parts."""
+"""What is told about the page: to browsers what it may load and how long they may keep it, to the log its name."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,6 +34,16 @@ _FOREVER = "public, max-age=31536000, immutable"  # Gradio's files carry their d
 _REVALIDATE = "no-cache"
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Stands for a route in log and figures: what is mounted has none of its own."""
+
+    path: str
+
+
+_PARTS = {"/ui/": _Part("/ui/"), "/page/": _Part("/page/")}
+
+
 class PageHeaders:
     """Adds them to the answers under /ui and /page; the rest, Gradio's calls included, keeps the service's own."""
 
@@ -41,9 +53,10 @@ class PageHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; add to the answer."""
         path = path_below_root(scope) if scope["type"] == "http" else ""
-        if not path.startswith(("/ui/", "/page/")) or path.startswith("/ui/gradio_api/"):
+        if not path.startswith(tuple(_PARTS)) or path.startswith("/ui/gradio_api/"):
             await self._app(scope, receive, send)
             return
+        scope["route"] = next(part for start, part in _PARTS.items() if path.startswith(start))
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -127,6 +127,13 @@ def test_where_nobody_signs_in_the_page_is_there_at_once(segmenter: Segmenter, t
             assert shown.status_code == 200 and shown.url.path == "/ui/" and "gradio_config" in shown.text
 
 
+def test_the_figures_know_the_page_by_its_parts(client: httpx.Client) -> None:
+    for path in ("/ui/", "/page/main.js"):
+        assert client.get(path).status_code == 200
+    figures = client.get("/metrics").text
+    assert 'route="/ui/"' in figures and 'route="/page/"' in figures
+
+
 def test_what_gradio_tells_does_not_depend_on_who_asked_first(client: httpx.Client) -> None:
     evil = {"X-Forwarded-Host": "evil.example.com", "X-Gradio-Server": "http://evil.example.com"}
     for path in ("/ui/", "/ui/config", f"{API}/info"):
