@@ -142,7 +142,7 @@ def hover_and_click(page: Page, rounds: int) -> Iterator[str]:
     yield row("click: button to mask drawn", [one["painted"] - one["released"] for one in seen["clicks"]])
     ordered = sorted(sizes)
     least = int(0.99 * len(ordered))
-    yield f"| answers, bytes: median, 99th of 100 | {ordered[len(ordered) // 2]} | | {ordered[least]} | {len(ordered)} |"
+    yield f"| answers, bytes: p50 and p99 | {ordered[len(ordered) // 2]} | | {ordered[least]} | {len(ordered)} |"
 
 
 def first_previews(browser: Browser, url: str, photo: Path, rounds: int) -> str:

@@ -24,6 +24,7 @@ from starlette.responses import Response, StreamingResponse
 from ..models.errors import ClickmaskError
 from ..service import rle
 from ..service.formats.encoding import encode_png
+from ..service.http.context import get_context
 from ..service.http.errors import ApiError, from_clickmask
 from ..service.http.questions import parse
 from ..service.http.receiving import as_json, caller_of, enter, json_answer, notes_of, read, read_form, service_of
@@ -153,10 +154,8 @@ def _as_api_error(request: Request, error: Exception) -> ApiError:
         return error
     if isinstance(error, TimeoutError):
         return ApiError(504, "deadline", "no answer within the request's time")
-    if isinstance(error, ClickmaskError):
-        return from_clickmask(error)
-    _LOG.error("a call of the Gradio endpoint failed", exc_info=error)
-    return from_clickmask(ClickmaskError())
+    _LOG.error("a call failed", exc_info=error, extra={"fields": {"id": get_context(request.scope).id}})
+    return from_clickmask(error if isinstance(error, ClickmaskError) else ClickmaskError())
 
 
 async def _segment(request: Request, call: Call) -> list[Any]:

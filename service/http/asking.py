@@ -127,7 +127,7 @@ class Asking:
             for q in asked
         ]
         if turn is not None:
-            turn.hold(works)
+            turn.hold(works, lane.drop)
         try:
             done = await asyncio.gather(*works)
         except asyncio.CancelledError:

@@ -164,6 +164,14 @@ class Lane:
                         self._queues[rank].add(piece)
                         return
 
+    def drop(self, future: asyncio.Future[Done]) -> None:
+        """Cancel a piece that still waits; one that has begun goes on: its answer costs nothing more."""
+        with self._wake:
+            lines = [line for queue in self._queues.values() for line in queue.lines.values()]
+            is_waiting = any(piece.future is future for line in lines for piece in line)
+        if is_waiting:
+            future.cancel()
+
     def waiting(self) -> int:
         """Pieces not begun."""
         with self._wake:

@@ -1,11 +1,11 @@
-"""Hovers: of each page only the latest counts; an older one is dropped, before it is decoded where that is possible."""
+"""Hovers: of each page the latest counts; an older one is dropped, unless it is being decoded already."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .errors import ApiError
@@ -21,10 +21,11 @@ class Turn:
     def __init__(self, seq: int) -> None:
         self.seq, self.at, self.superseded = seq, time.monotonic(), False
         self._work: Sequence[asyncio.Future[Any]] = ()
+        self._drop: Callable[[asyncio.Future[Any]], object] = lambda future: None
 
-    def hold(self, work: Sequence[asyncio.Future[Any]]) -> None:
-        """What to drop when a newer hover comes."""
-        self._work = work
+    def hold(self, work: Sequence[asyncio.Future[Any]], drop: Callable[[asyncio.Future[Any]], object]) -> None:
+        """What is to be dropped, and by what, when a newer hover comes."""
+        self._work, self._drop = work, drop
         if self.superseded:
             self.give_way()
 
@@ -32,7 +33,7 @@ class Turn:
         """A newer one came."""
         self.superseded = True
         for future in self._work:
-            future.cancel()
+            self._drop(future)
 
     def done(self) -> None:
         """It was answered."""

@@ -14,6 +14,7 @@ from app_under_test import Running, error_of, marked, pixels_of, running
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from gradio_protocol import API, POINT, Caller, file_data
+from layers import logged
 
 from clickmask import Segmenter
 from clickmask.service import rle
@@ -117,6 +118,22 @@ def test_a_call_takes_no_longer_than_a_request_may(segmenter: Segmenter, tmp_pat
             inside.embedding = _never  # a lane that does not come to it
             done = caller.call([file_data(path), POINT])
         assert "time" in done["output"]["error"] and inside.gate.inside == 0
+
+
+def test_a_fault_of_ours_is_told_without_its_insides(
+    service: Running, caller: Caller, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = caller.upload(photo)
+    with monkeypatch.context() as patch, logged() as lines:
+        patch.setattr(service.app.state.service, "embedding", _fail)
+        done = caller.call([file_data(path), POINT])
+    assert done["success"] is False and "secret" not in json.dumps(done) and "its log" in done["output"]["error"]
+    failed, told = (line for line in lines if line["message"] in ("a call failed", "request"))
+    assert "a secret" in json.dumps(failed) and failed["id"] == told["id"] and told["code"] == "internal"
+
+
+async def _fail(*_: Any) -> None:
+    raise RuntimeError("a secret")
 
 
 async def _never(*_: Any) -> None:

@@ -61,6 +61,21 @@ def test_what_nobody_waits_for_any_more_is_never_done() -> None:
     assert asyncio.run(scenario()) == list(range(1, 30, 2))
 
 
+def test_what_is_dropped_after_it_has_begun_is_answered_all_the_same() -> None:
+    async def scenario() -> tuple[bool, list[Any]]:
+        worker = Worker()
+        with running(worker) as lane:
+            begun = await worker.hold(lane)
+            waiting = lane.submit(Rank.HOVER, "ann", "work", "never")
+            for future in (begun, waiting):
+                lane.drop(future)
+            worker.gate.set()
+            await begun
+            return waiting.cancelled(), worker.done
+
+    assert asyncio.run(scenario()) == (True, ["first"])
+
+
 def test_cancelling_what_has_begun_harms_nobody() -> None:
     async def scenario() -> Any:
         worker = Worker()

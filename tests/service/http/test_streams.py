@@ -21,7 +21,7 @@ def test_a_newer_hover_drops_the_one_before() -> None:
         streams = Streams()
         old = streams.turn("ann", "page", 1)
         work = _futures(3)
-        old.hold(work)
+        old.hold(work, asyncio.Future.cancel)
         new = streams.turn("ann", "page", 2)
         assert old.superseded and not new.superseded
         assert all(future.cancelled() for future in work)
@@ -35,7 +35,7 @@ def test_one_overtaken_before_its_work_is_queued_is_dropped_as_it_comes() -> Non
         old = streams.turn("ann", "page", 1)
         streams.turn("ann", "page", 2)
         work = _futures(1)
-        old.hold(work)
+        old.hold(work, asyncio.Future.cancel)
         assert work[0].cancelled()
 
     asyncio.run(scenario())
@@ -63,7 +63,7 @@ def test_an_answered_hover_holds_its_work_no_more() -> None:
         streams = Streams()
         turn = streams.turn("ann", "page", 1)
         work = _futures(1)
-        turn.hold(work)
+        turn.hold(work, asyncio.Future.cancel)
         turn.done()
         streams.turn("ann", "page", 2)
         assert not work[0].cancelled()
