@@ -128,7 +128,7 @@ def test_a_fault_of_ours_is_told_without_its_insides(
         patch.setattr(service.app.state.service, "embedding", _fail)
         done = caller.call([file_data(path), POINT])
     assert done["success"] is False and "secret" not in json.dumps(done) and "its log" in done["output"]["error"]
-    (failed,) = (line for line in lines if line["message"] == "a call failed")
+    (failed,) = (line for line in lines if line.get("message") == "a call failed")
     (told,) = (line for line in lines if line.get("code") == "internal")
     assert "a secret" in json.dumps(failed) and failed["id"] == told["id"]
 
