@@ -144,7 +144,10 @@ class Times:
     def add(self, answer: Answer) -> None:
         """Count one."""
         self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
-        (self.seconds if answer.status < 300 else self.refusals).append(answer.seconds)
+        if answer.status < 300:
+            self.seconds.append(answer.seconds)
+        elif answer.status in (429, 503):  # a 504 comes when its deadline has passed
+            self.refusals.append(answer.seconds)
 
     def at(self, share: float, of: Sequence[float] | None = None) -> float:
         """Milliseconds that this share of the good ones stayed below."""
