@@ -149,6 +149,8 @@ def test_sessions_leave_nothing_behind(segmenter: Segmenter, tmp_path: Path, str
 @pytest.mark.soak
 def test_two_thousand_sessions_leave_memory_as_it_was(segmenter: Segmenter, tmp_path: Path, strip: np.ndarray) -> None:
     with running(segmenter, tmp_path, access=Access(public=True), make=create_page_app) as service:
+        shelves = service.app.state.service.store
+        shelves.images.budget, shelves.masks.budget = 64 * MIB, 4 * MIB  # so that all are full from early on
         sizes = np.array(_sessions(service, strip, range(2000)))[100:]
         _has_nothing_left(service)
     slope = np.polyfit(np.arange(len(sizes)) * 10, sizes, 1)[0]  # bytes a session
