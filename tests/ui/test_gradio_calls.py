@@ -15,6 +15,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from gradio_protocol import API, POINT, Caller, file_data
 from layers import logged
+from serving import wait_until
 
 from clickmask import Segmenter
 from clickmask.service import rle
@@ -127,6 +128,7 @@ def test_a_fault_of_ours_is_told_without_its_insides(
     with monkeypatch.context() as patch, logged() as lines:
         patch.setattr(service.app.state.service, "embedding", _fail)
         done = caller.call([file_data(path), POINT])
+        wait_until(lambda: any(line.get("code") == "internal" for line in lines))  # it comes after the answer
     assert done["success"] is False and "secret" not in json.dumps(done) and "its log" in done["output"]["error"]
     (failed,) = (line for line in lines if line.get("message") == "a call failed")
     (told,) = (line for line in lines if line.get("code") == "internal")
