@@ -11,7 +11,8 @@ import { Windows } from './windows.js';
  * sentence when it failed. size: [width, height] of the upright image, null until the server has told.
  */
 export class Doc {
-  /** image: as the store has it. context: {api, rasters, store, decode, onChange(doc), onSession(doc), onWait(error)}. */
+  /** image: as the store has it. context: {api, rasters, store, decode, onChange(doc), onReady(doc), onSession(doc),
+   * onWait(error)}. */
   constructor(image, context) {
     Object.assign(this, { image, context, id: image.id, name: image.name, state: 'waiting', progress: 0, error: null });
     Object.assign(this, { size: null, bitmap: null, hidden: new Set(), session: null });
@@ -77,24 +78,15 @@ export class Doc {
   async #bring(ahead) {
     try {
       if (this.state === 'failed') this.#set({ state: 'waiting', error: null });
-      const { id, width, height } = await this.remote.describe(null, { prefetch: ahead });
+      const { width, height } = await this.remote.describe(null, { prefetch: ahead });
       this.#setSize([width, height]);
       this.#set({ state: 'encoding' });
-      await this.#encoded(id);
+      await this.remote.encoded();
       this.#set({ state: 'ready' });
+      this.context.onReady(this);
     } catch (error) {
       this.#set({ state: 'failed', error: error.message });
     }
-  }
-
-  /** Resolves when the server says that it is ready, or cannot say: questions wait for it there anyway. */
-  #encoded(id) {
-    const events = new EventSource(`${this.context.api.root}/v1/images/${id}`);
-    return new Promise((resolve) => {
-      events.addEventListener('state', ({ data }) => JSON.parse(data).state === 'ready' && resolve());
-      events.addEventListener('gone', resolve);
-      events.onerror = resolve;
-    }).finally(() => events.close());
   }
 
   /** The server's word on the size holds; it is the frame of all coordinates. */

@@ -22,7 +22,7 @@ export class Hover {
   #pinged = -Infinity;
 
   /**
-   * remoteNow(): the open image's Remote, or null. onPreview(mask | null, times): what to draw; times is
+   * remoteNow(): the open image's Remote once it is encoded, or null. onPreview(mask | null, times): what to draw; times is
    * {asked, answered} by performance.now(). onLine(isSlow): the line became too slow for previews, or quick again.
    */
   constructor(api, remoteNow, { onPreview, onLine = () => {} }) {
@@ -61,7 +61,7 @@ export class Hover {
     const question = this.#wanted;
     const remote = this.remoteNow();
     this.#wanted = null;
-    if (!remote?.isThere) return;
+    if (!remote) return;
     this.#inFlight += 1;
     const asked = { seq: (this.#seq += 1), epoch: this.#epoch, at: performance.now() };
     this.#notBefore = asked.at + this.#pause;

@@ -69,6 +69,7 @@ class Page {
       store: this.store,
       decode: decodePhoto,
       onChange: (doc) => this.#docChanged(doc),
+      onReady: (doc) => doc === this.bench.doc && this.hand.again(),
       onSession: (doc) => this.#save(doc),
       onOpen: (doc) => this.#opened(doc),
       onWait: (error) => this.#waiting(error),
@@ -78,7 +79,9 @@ class Page {
 
   #makeBench() {
     this.tools = new Tools(() => this.bench.draw());
-    this.hover = new Hover(this.api, () => this.documents.current?.remote ?? null, {
+    // Before the image is encoded a preview would be late, and the server would have us wait.
+    const remoteNow = () => (this.documents.current?.state === 'ready' ? this.documents.current.remote : null);
+    this.hover = new Hover(this.api, remoteNow, {
       onPreview: (mask, times) => this.#preview(mask, times),
       onLine: () => this.bench.draw(),
     });

@@ -12,7 +12,7 @@ export class Remote {
    * onProgress(share): of an upload, 0 to 1. onWait(error | null): the server keeps us waiting, or no longer.
    */
   constructor(api, getFile, { onProgress = () => {}, onWait = () => {} } = {}) {
-    Object.assign(this, { api, getFile, onProgress, onWait, isUploading: false });
+    Object.assign(this, { api, getFile, onProgress, onWait });
   }
 
   /** The server's id for the image, or for a window (x0, y0, x1, y1) of it: uploaded or opened first where need be. */
@@ -37,19 +37,22 @@ export class Remote {
     else this.#ids.clear();
   }
 
-  /** Whether the server has it, as far as we know. */
-  get isThere() {
-    return this.#ids.has(WHOLE) && !this.isUploading;
+  /** The same, once it is encoded; or the server cannot say so, and questions wait for it there. */
+  async encoded(source = null) {
+    const told = await this.describe(source);
+    const events = new EventSource(`${this.api.root}/v1/images/${told.id}`);
+    await new Promise((resolve) => {
+      events.addEventListener('state', ({ data }) => JSON.parse(data).state === 'ready' && resolve());
+      events.addEventListener('gone', resolve);
+      events.onerror = resolve;
+    });
+    events.close();
+    return told;
   }
 
   async #upload(prefetch) {
     const file = await this.getFile();
-    this.isUploading = true;
-    try {
-      return await this.#patiently(() => this.api.upload(file, { prefetch, onProgress: this.onProgress }));
-    } finally {
-      this.isUploading = false;
-    }
+    return this.#patiently(() => this.api.upload(file, { prefetch, onProgress: this.onProgress }));
   }
 
   async #openWindow(box) {

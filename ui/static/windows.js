@@ -37,7 +37,7 @@ export class Windows {
   async #open(box) {
     this.#set(null, box);
     try {
-      await this.remote.describe(box);
+      await this.remote.encoded(box);
       if (this.#wanted === box) this.#set(box, box);
     } catch {
       if (this.#wanted === box) this.#set(null, null); // the whole image serves as well
