@@ -14,6 +14,7 @@ import pytest
 from app_under_test import Running, error_of, running
 from calling import bearer
 from gradio_protocol import API
+from serving import wait_until
 
 from clickmask import Segmenter
 from clickmask.service.http.settings import Access
@@ -130,8 +131,8 @@ def test_where_nobody_signs_in_the_page_is_there_at_once(segmenter: Segmenter, t
 def test_the_figures_know_the_page_by_its_parts(client: httpx.Client) -> None:
     for path in ("/ui/", "/page/main.js"):
         assert client.get(path).status_code == 200
-    figures = client.get("/metrics").text
-    assert 'route="/ui/"' in figures and 'route="/page/"' in figures
+    known = ('route="/ui/"', 'route="/page/"')  # they are counted after their answers
+    wait_until(lambda: all(part in figures for figures in [client.get("/metrics").text] for part in known))
 
 
 def test_what_gradio_tells_does_not_depend_on_who_asked_first(client: httpx.Client) -> None:
