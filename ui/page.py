@@ -44,11 +44,11 @@ def theme() -> Base:
     return Base(font=plain, font_mono=("ui-monospace", "monospace"))
 
 
-def build_page(root: str, max_bytes: int, provenance: Mapping[str, Any]) -> gr.Blocks:
+def build_page(root: str, max_bytes: int, provenance: Mapping[str, Any], signs_in: bool) -> gr.Blocks:
     """The page.
 
     root: the path under which a proxy shows the service, or nothing. max_bytes: the largest photo file. provenance: the
-    model's, to be named.
+    model's, to be named. signs_in: whether people sign in, and so out.
     """
     with gr.Blocks(title="clickmask", analytics_enabled=False, fill_width=True) as page:
         with gr.Tab("Click"):
@@ -62,9 +62,11 @@ def build_page(root: str, max_bytes: int, provenance: Mapping[str, Any]) -> gr.B
                 _view()
                 _export()
         with gr.Tab("API") as api:
-            _snippets(api)
+            _snippets(api, root)
             add_segment_endpoint()
-        gr.Markdown(_about(provenance), elem_id="clickmask-about")
+        with gr.Row():
+            gr.Markdown(_about(provenance), elem_id="clickmask-about")
+            _leave(signs_in)
     return page
 
 
@@ -91,11 +93,21 @@ def _export() -> None:
     button.click(None, [formats, which, pad, feather], js=f"(...values) => {{ ({call})(...values); }}")
 
 
-def _snippets(tab: gr.Tab) -> None:
-    gr.Markdown("What you clicked last, for your own programs. The service's own documentation is at [/docs](docs).")
+def _leave(signs_in: bool) -> None:
+    close = gr.Button("Close all photos", size="sm", scale=0, min_width=160)
+    close.click(None, js="() => { window.clickmask?.closeAll(); }")
+    if signs_in:
+        sign_out = gr.Button("Sign out", size="sm", scale=0, min_width=120)
+        sign_out.click(None, js="() => { window.clickmask?.signOut(); }")
+
+
+def _snippets(tab: gr.Tab, root: str) -> None:
+    gr.Markdown(
+        f"What you clicked last, for your own programs. The service tells all about itself at [/docs]({root}/docs)."
+    )
     python = gr.Code(label="Python", language="python", interactive=False)
     curl = gr.Code(label="curl", language="shell", interactive=False)
-    tab.select(None, None, [python, curl], js="() => window.clickmask.snippets()")
+    tab.select(None, None, [python, curl], js="() => window.clickmask?.snippets() ?? ['', '']")
 
 
 def _about(provenance: Mapping[str, Any]) -> str:

@@ -122,6 +122,15 @@ def test_exporting_nothing_says_so(desk: Screen) -> None:
     desk.page.wait_for_selector("text=no finished object")
 
 
+def test_all_photos_are_closed_only_if_one_means_it(desk: Screen) -> None:
+    desk.take(DOGS)
+    for answer, left in ((False, 1), (True, 0)):
+        desk.page.once("dialog", lambda dialog, answer=answer: dialog.accept() if answer else dialog.dismiss())
+        desk.page.click("text=Close all photos")
+        desk.wait(f"clickmask.documents.list.length === {left}")
+    assert desk.page.locator("text=Sign out").count() == 0  # nobody signs in here
+
+
 def test_examples_open_with_a_click(desk: Screen) -> None:
     desk.page.click("img[alt='Example: dogs']")
     desk.wait("clickmask.bench.doc?.state === 'ready'")

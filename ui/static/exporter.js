@@ -67,6 +67,7 @@ export class Exporter {
     const { exportAll } = await writers();
     const file = await exportAll(api, images, this.options, onProgress, this.#cancel.signal);
     toasts.drop('export');
+    for (const { image, error } of file.failed) toasts.error(`${image.name} is not in the zip: ${error.message}`);
     this.#download(file);
   }
 

@@ -177,6 +177,19 @@ class Page {
     return this.api.asked;
   }
 
+  /** The same, if the user really means it. */
+  closeAll() {
+    const count = this.documents.list.length;
+    if (count && confirm(`Close ${count === 1 ? 'the photo' : `all ${count} photos`}? The work on them is gone.`)) this.startOver();
+  }
+
+  /** End this browser's sign-in; what it keeps stays. */
+  async signOut() {
+    await this.store.flush().catch(() => {}); // said when it failed
+    await this.api.signOut();
+    location.reload();
+  }
+
   /** Close all photos, here and at the server, with the work on them. */
   async startOver() {
     for (const doc of [...this.documents.list]) this.documents.remove(doc);
