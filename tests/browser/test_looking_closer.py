@@ -61,7 +61,9 @@ def test_zoomed_in_the_visible_part_is_encoded_and_used(dogs: Screen, segmenter:
     dogs.press("0")
     dogs.wait("!clickmask.bench.doc.windows.active")
     dogs.value("clickmask.bench.editor.reopen(1)")
-    dogs.click(*LOWER)  # outside the window: the whole image answers
+    dogs.move(*LOWER)  # outside the window: the whole image answers
+    dogs.wait("clickmask.previewMask !== null")
+    dogs.click(*LOWER)
     mask = dogs.current()
     assert mask is not None and mask[560, 370]
 

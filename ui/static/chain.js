@@ -90,7 +90,7 @@ export function setClean(making, clean) {
 export const addStroke = (making, stroke) => ({ ...making, strokes: [...making.strokes, stroke] });
 
 /** A stroke that is a finished object: all its pixels are added, or taken away. */
-export const wholeStroke = (op, thing) => ({ op, kind: 'object', final: thing.final });
+export const wholeStroke = (op, { making, final }) => ({ op, kind: 'object', making, final });
 
 /** Seen through another window (null: the whole image): one question with all elements, and no earlier logits. */
 export const setSource = (making, source) =>

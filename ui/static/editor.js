@@ -28,6 +28,11 @@ export class Editor {
     return this.placed ?? this.current?.making ?? null;
   }
 
+  /** What a click at this place would go on with: the object in the making or a new one, seen so that the place is in it. */
+  at([x, y]) {
+    return this.#fitting(this.making ?? this.#fresh(), [x, y, x, y]);
+  }
+
   /** A point: label 1 adds, 0 removes. hold: more will follow before the question is asked. */
   addPoint([x, y], label, { hold = false } = {}) {
     if (!this.#isInside(x, y)) return;
@@ -35,7 +40,7 @@ export class Editor {
       this.tell('Click on the thing first; then take away what does not belong to it.');
       return;
     }
-    const before = this.#fitting(this.making ?? this.#fresh(), [x, y, x, y]);
+    const before = this.at([x, y]);
     const making = chain.addPoint(before, x, y, label);
     if (hold) {
       this.placed = making;

@@ -78,8 +78,8 @@ export class Finals {
     if (answer?.error) throw new Error(answer.error);
     const base = answer ? await this.asker.full(answer) : this.blank(Math.max(...this.size));
     if (!making.strokes.length) return base;
-    const others = making.strokes.filter(({ kind }) => kind === 'object').map(({ final }) => this.#settling.get(final));
-    await Promise.all(others);
+    const others = making.strokes.filter(({ kind }) => kind === 'object');
+    await Promise.all(others.map((stroke) => this.settle(stroke)));
     return this.#apply(base, making.strokes);
   }
 

@@ -12,7 +12,7 @@ export class Hand {
   #stroke = null;
 
   /**
-   * now(): {editor, view, doc} of the photo that is looked at, or null. parts: {stage, hover, tools, settings}.
+   * now(): {editor, view} of the photo that is looked at, or null. parts: {stage, hover, tools, settings}.
    * select(id | null, adding), reopen(id), over(id | null): of the select tool. redraw(): cursor or dragged changed.
    */
   constructor(now, { stage, hover, tools }, { select, reopen, over, redraw }) {
@@ -47,21 +47,20 @@ export class Hand {
 
   #track(point, isShifted) {
     Object.assign(this, { point, isShifted });
-    const { editor, view, doc } = this.now() ?? {};
+    const { editor, view } = this.now() ?? {};
     if (!editor) return;
     if (this.tools.paints) this.stage.setBrushCursor(this.#brushCursor(point, view));
     else if (this.tools.tool === 'select') this.over(this.stage.pick(...point));
     if (!this.tools.places || !view.isInside(...point)) this.hover.clear();
-    else this.hover.ask(this.#question(editor, doc, point, this.tools.label(isShifted)));
+    else this.hover.ask(this.#question(editor, point, this.tools.label(isShifted)));
   }
 
   #brushCursor([x, y], view) {
     return this.tools.tool === 'lasso' ? null : { x, y, radius: this.tools.brush / view.scale };
   }
 
-  #question(editor, doc, [x, y], label) {
-    const making = editor.making ?? { ...chain.EMPTY, source: doc.windows.at([x, y]) };
-    return chain.pending(making, x, y, editor.making ? label : 1);
+  #question(editor, [x, y], label) {
+    return chain.pending(editor.at([x, y]), x, y, editor.making ? label : 1);
   }
 
   click(point, { other, ctrl, marker }) {

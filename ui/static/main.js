@@ -85,7 +85,7 @@ class Page {
       onPreview: (mask, times) => this.#preview(mask, times),
       onLine: () => this.bench.draw(),
     });
-    const now = () => (this.bench.editor ? { editor: this.bench.editor, view: this.view, doc: this.bench.doc } : null);
+    const now = () => (this.bench.editor ? { editor: this.bench.editor, view: this.view } : null);
     this.hand = new Hand(now, this, {
       select: (id, adding) => this.bench.select(id, adding),
       reopen: (id) => this.bench.editor.reopen(id),

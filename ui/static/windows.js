@@ -22,12 +22,6 @@ export class Windows {
     this.#timer = setTimeout(() => this.#settle(box), REST);
   }
 
-  /** The window if this point of the image lies in it, else null. */
-  at([x, y]) {
-    const box = this.active;
-    return box && x >= box[0] && y >= box[1] && x < box[2] && y < box[3] ? box : null;
-  }
-
   #settle(box) {
     const wanted = this.isOn ? windowFor(box, this.size) : null;
     if (wanted === null) this.#set(null, null);
