@@ -58,8 +58,9 @@ ui: .venv/.run
 browser:
 	@tests/browser/get_chromium.sh
 
+# Two and more at a time: a file stays with one worker, and files with a browser come last, as collected.
 test: .venv/.dev browser
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 soak: .venv/.dev browser
 	$(RUN) -m pytest -m soak

@@ -34,10 +34,16 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in [name for name in os.environ if name.startswith("CLICKMASK_")]:
         del os.environ[name]
+    if hasattr(config, "workerinput"):  # tests side by side share the cores: threads of each would wait for the others'
+        workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests with a browser come last: Playwright's event loop runs until the end, and `asyncio.run` bears no other."""
+    """Tests with a browser come last: Playwright's event loop runs until the end, and `asyncio.run` bears no other.
+
+    Run side by side, files must be handed out in this order: `make test` says so.
+    """
     items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
 
 

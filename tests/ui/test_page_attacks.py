@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
-import psutil
 import pytest
 from app_under_test import Running, error_of, running
 from gradio_protocol import API, POINT, Caller, file_data
@@ -25,22 +25,16 @@ CANARY = "a-secret-that-nobody-must-see"
 
 
 def _rise(act: Callable[[], object]) -> int:
-    """Bytes by which this process, the server included, grows at most meanwhile."""
-    own, over, peak = psutil.Process(), threading.Event(), [0]
-    before = own.memory_info().rss
+    """Bytes that Python, the server in this process included, holds at most meanwhile beyond what it held before.
 
-    def watch() -> None:
-        while not over.wait(0.002):
-            peak[0] = max(peak[0], own.memory_info().rss - before)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
+    Counted as they are asked for: memory that earlier tests have left to this process would hide a rise of its size.
+    """
+    tracemalloc.start()
     try:
         act()
+        return tracemalloc.get_traced_memory()[1]
     finally:
-        over.set()
-        thread.join()
-    return max(peak[0], own.memory_info().rss - before)
+        tracemalloc.stop()
 
 
 def _data_url(size: int) -> Iterator[bytes]:
