@@ -6,12 +6,11 @@ import { decodePhoto } from './decode.js';
 import { Documents } from './documents.js';
 import { el } from './dom.js';
 import { Exporter } from './exporter.js';
-import { Gestures } from './gestures.js';
 import { Hand } from './hand.js';
 import { showHelp } from './help.js';
 import { Hover } from './hover.js';
 import { Intake } from './intake.js';
-import { Keys } from './keys.js';
+import { Listening } from './listening.js';
 import { Rasters } from './rasters.js';
 import { Settings } from './settings.js';
 import { snippetsFor } from './snippets.js';
@@ -126,36 +125,13 @@ class Page {
       exporter: this.exporter,
       help: () => showHelp(this.app),
     });
-    this.#listen();
+    this.listening = new Listening(this);
     this.#offerExamples();
-  }
-
-  #listen() {
-    const stage = this.at('stage');
-    this.gestures = new Gestures(stage, this.view, {
-      hover: (point, event) => this.hand.moved(point, event),
-      leave: () => this.hand.left(),
-      click: (point, how) => this.hand.click(point, how),
-      double: (point) => this.hand.double(point),
-      marker: (screen) => this.hand.marker(screen),
-      dragKind: (point, press) => this.hand.dragKind(point, press),
-      drag: (...values) => this.hand.drag(...values),
-    });
-    this.keys = new Keys(stage, {
-      state: () => (this.bench.editor?.making ? 'editing' : 'idle'),
-      run: (command, isDown) => this.run(command, isDown),
-    });
-    stage.addEventListener('keydown', (event) => this.#modifier(event, true));
-    stage.addEventListener('keyup', (event) => this.#modifier(event, false));
-    this.app.addEventListener('click', (event) => this.#button(event));
-    this.at('active-label').addEventListener('change', (event) => this.#setLabel(event.target.value.trim()));
-    this.at('rapid').addEventListener('change', (event) => this.settings.set({ isRapid: event.target.checked }));
-    this.at('keeps-off').addEventListener('change', (event) => this.settings.set({ keepsOff: event.target.checked }));
   }
 
   /** A command by its name, as a key or button gives it; nothing begun by the hand outlives Escape. */
   run(command, isDown = true) {
-    if (command === 'cancel' && this.gestures.cancel()) return;
+    if (command === 'cancel' && this.listening.gestures.cancel()) return;
     this.commands[command](isDown);
   }
 
@@ -217,30 +193,6 @@ class Page {
     return [python, curl];
   }
 
-  #modifier(event, isDown) {
-    if (event.key === 'Shift') this.hand.again(isDown);
-    if ((event.key === 'Control' || event.key === 'Meta') && !isDown) this.bench.editor?.askPlaced();
-    if (event.key === ' ') this.#space(event, isDown);
-  }
-
-  /** Space held and dragged pans; tapped, it clicks where the keyboard's cursor is. */
-  #space(event, isDown) {
-    event.preventDefault();
-    if (!isDown && !this.gestures.hasPanned) this.hand.press(event.shiftKey);
-    if (!event.repeat) this.gestures.hasPanned = false;
-    this.gestures.spaceHeld = isDown;
-    this.at('stage').classList.toggle('is-panning', isDown);
-  }
-
-  #button(event) {
-    const { tool, mode, command } = event.target.closest('button')?.dataset ?? {};
-    if (tool) this.tools.take(tool);
-    else if (mode) this.tools.setMode(mode);
-    else if (command) this.run(command);
-    else return;
-    if (!['choose', 'camera', 'help'].includes(command)) this.at('stage').focus({ preventScroll: true });
-  }
-
   #offerExamples() {
     const open = (name) => this.intake.takeExample(`${this.root}/page/examples/${name}.jpg`);
     const picture = (name) => el('img', { src: `${this.root}/page/examples/${name}_small.jpg`, alt: `Example: ${name}`, loading: 'lazy' });
@@ -293,11 +245,6 @@ class Page {
   #preview(mask, times = null) {
     Object.assign(this, { previewMask: mask, previewTimes: times });
     this.stage.setPreview(mask && { mask, sign: 1 });
-  }
-
-  #setLabel(label) {
-    this.settings.set({ label });
-    this.settings.use(label);
   }
 
   #applySettings() {
