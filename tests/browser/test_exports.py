@@ -209,3 +209,44 @@ def test_the_service_writes_what_the_page_asks_for(browser: Browser, page_url: s
             assert np.array_equal(np.asarray(picture) > 0, mask)
         (found,) = read_coco(files["coco.json"], file="coco.json", image=f"{name}.jpg").objects
         assert found.label == "tree" and np.array_equal(rle.decode(found.runs), mask)
+
+
+MANY = """async (rows) => {
+  const { Api } = await import('./api.js');
+  const api = new Api();
+  const file = new Blob([Uint8Array.from(atob(rows.photo), (c) => c.charCodeAt(0))]);
+  const id = (await api.upload(file)).id;
+  const objects = rows.runs.map((rle, n) => ({ rle, label: `thing ${n % 3}` }));
+  const image = { name: 'dogs.jpg', ensureImage: async () => id, forget() {}, objects };
+  const one = await exportOne(api, image, objects, { formats: ['png', 'json', 'labelme', 'coco'] });
+  const overlay = await exportOne(api, image, objects, { formats: ['overlay'] }).catch((error) => error.message);
+  return [await plain(one), await plain(await exportAll(api, [image], { formats: ['coco'] })), overlay];
+}"""
+
+
+def test_more_objects_than_a_request_holds_are_asked_for_in_batches(browser: Browser, page_url: str) -> None:
+    """1,003 little squares, each where its number says; an overlay of so many cannot be."""
+    page = browser.new_page()
+    page.goto(urljoin(page_url, "/page/canvas.html"))
+    page.evaluate(HELPERS)
+    masks = [np.zeros((1024, 682), bool) for _ in range(1003)]
+    for number, mask in enumerate(masks):
+        mask[number : number + 3, number % 600 : number % 600 + 4] = True
+    photo = base64.b64encode((PHOTOS / "dogs.jpg").read_bytes()).decode()
+    runs = [rle.encode(mask) for mask in masks]
+    one, coco, overlay = page.evaluate(MANY, {"photo": photo, "runs": runs})
+    page.close()
+    files = unpacked(one)
+    pictures = [f"dogs_mask_{number:04}.png" for number in range(1, 1004)]
+    assert one["name"] == "dogs.zip"
+    assert sorted(files) == sorted([*pictures, "dogs.json", "dogs_coco.json", "dogs_objects.json"])
+    for number in (0, 501, 502, 1002):
+        with Image.open(io.BytesIO(files[pictures[number]])) as picture:
+            assert np.array_equal(np.asarray(picture) > 0, masks[number])
+    objects = json.loads(files["dogs_objects.json"])["objects"]
+    assert [(item["index"], item["rle"]) for item in objects] == list(enumerate(runs))
+    assert len(json.loads(files["dogs.json"])["shapes"]) == 1003
+    found = read_coco(files["dogs_coco.json"], file="coco.json", image="dogs.jpg").objects
+    assert [rle.area(item.runs) for item in found] == [12] * 1003
+    assert json.loads(base64.b64decode(coco["data"])) == json.loads(files["dogs_coco.json"])
+    assert "1,000 at most" in overlay and "1,003" in overlay

@@ -9,17 +9,24 @@
  * `api` is an Api, or anything that has its `exportObjects(id, request, signal)`: promise of a File.
  */
 
+import { inBatches, MOST } from './batches.js';
 import { fit, split, Unique } from './file_names.js';
 import { patiently } from './patience.js';
 
 const WISHES = ['pad', 'feather', 'polygons', 'tolerance'];
 const TRIES = 3; // an image may be lost again while it is brought back
 
-/** One image's objects, as `ExportRequest` has them: a File, of one format and object, or a zip of several. */
+/** One image's objects, however many: a File, of one format and object, or a zip of several. */
 export async function exportOne(api, image, objects, options, signal = undefined) {
   const asked = fit(image.name);
-  const { name, blob } = await ask(api, { ...image, asked, objects }, options, signal);
-  return { name: renamed(name, { asked, stem: split(asked).stem }), blob };
+  const { stem } = split(asked);
+  const named = { ...image, asked, stem, objects };
+  if (objects.length <= MOST) {
+    const { name, blob } = await ask(api, named, options, signal);
+    return { name: renamed(name, { asked, stem }), blob };
+  }
+  const files = await filesOf(api, named, options, signal);
+  return files.length === 1 ? files[0] : zipped(`${stem}.zip`, files);
 }
 
 /**
@@ -30,13 +37,13 @@ export async function exportOne(api, image, objects, options, signal = undefined
  * [{image, error}], what is missing. Throws AbortError when `signal` says so, and the first failure when all fail.
  */
 export async function exportAll(api, images, options, onProgress = () => {}, signal = undefined) {
-  const { Archive, unpack } = await import('./archive.js');
+  const { Archive } = await import('./archive.js');
   const made = { documents: [], files: 0, archive: new Archive(), failed: [] };
   const names = namesOf(images);
   for (const [place, image] of images.entries()) {
     signal?.throwIfAborted();
     try {
-      await exportInto(made, api, { ...image, ...names[place] }, { options, signal, unpack });
+      await exportInto(made, api, { ...image, ...names[place] }, options, signal);
     } catch (error) {
       if (error.name === 'AbortError') throw error;
       made.failed.push({ image, error });
@@ -55,15 +62,34 @@ export function download(name, blob) {
 }
 
 /** All of an image before any of it counts: half an image would look like all of it. */
-async function exportInto(made, api, image, { options, signal, unpack }) {
+async function exportInto(made, api, image, options, signal) {
   const others = options.formats.filter((format) => format !== 'coco');
-  const wanted = (formats) => ask(api, image, { ...options, formats }, signal);
-  const document = options.formats.includes('coco') ? JSON.parse(await (await wanted(['coco'])).blob.text()) : null;
-  const file = others.length ? await wanted(others) : null;
-  const files = file?.name.endsWith('.zip') ? await unpack(file.blob) : file ? [file] : [];
-  if (document) made.documents.push(document);
-  for (const { name, blob } of files) await made.archive.add(renamed(name, image), blob);
+  const wanted = (formats) => (formats.length ? filesOf(api, image, { ...options, formats }, signal) : []);
+  const documents = await wanted(options.formats.filter((format) => format === 'coco'));
+  const files = await wanted(others);
+  for (const { blob } of documents) made.documents.push(JSON.parse(await blob.text()));
+  for (const { name, blob } of files) await made.archive.add(name, blob);
   made.files += files.length;
+}
+
+/** The files of one image by themselves, under the names they have here. */
+async function filesOf(api, image, options, signal) {
+  const { unpack } = await import('./archive.js');
+  const askFor = async (formats, objects) => {
+    const file = await ask(api, { ...image, objects }, { ...options, formats }, signal);
+    return file.name.endsWith('.zip') ? unpack(file.blob) : [file];
+  };
+  const { objects } = image;
+  const isMany = objects.length > MOST;
+  const files = isMany ? await inBatches(options.formats, objects, (format, batch) => askFor([format], batch)) : await askFor(options.formats, objects);
+  return files.map(({ name, blob }) => ({ name: renamed(name, image), blob }));
+}
+
+async function zipped(name, files) {
+  const { Archive } = await import('./archive.js');
+  const archive = new Archive();
+  for (const file of files) await archive.add(file.name, file.blob);
+  return { name, blob: archive.finish() };
 }
 
 async function finish({ documents, files, archive, failed }) {
