@@ -9,16 +9,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Response
 
 from clickmask.service import rle
 
 PHOTOS = Path(__file__).resolve().parents[2] / "examples" / "photos"
 PATIENCE = 15_000  # ms until a test gives up on what should take a fraction of a second
 
-# Chromium notes each answer that is no success, or that does not come, as an error. What the page makes of it is for
-# the tests to see.
-_EXPECTED = ("the server responded with a status of", "net::ERR_CONNECTION_RE")
+# Chromium notes each answer that is no success as an error: here the refusals are counted instead. So it does with
+# answers that do not come; what the page makes of that is for the tests to see.
+_REFUSED, _UNREACHABLE = "the server responded with a status of", "net::ERR_CONNECTION_RE"
+_GIVES_WAY = {409, 429, 503}  # so a preview is answered when a newer one came, or when there is more important work
 
 SIZE: Any = {"width": 1280, "height": 800}
 _RESET = """async () => {
@@ -41,16 +42,32 @@ class Screen:
     def __init__(self, page: Page, url: str) -> None:
         self.page, self.url = page, url
         self.faults: list[str] = []
+        self.refusals: list[str] = []
+        self.expected: set[int] = set()
         self.asked: list[str] = []
         self._decodes = 0
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         page.on("console", self._listen)
+        page.on("response", self._note)
         page.on("request", lambda request: self.asked.append(f"{request.method} {request.url}"))
 
     def _listen(self, message: Any) -> None:
-        if message.type == "error" and not any(words in message.text for words in _EXPECTED):
-            self.faults.append(f"console: {message.text}")
+        if message.type != "error" or _UNREACHABLE in message.text:
+            return
+        if _REFUSED not in message.text or not _is_call(message.location["url"]):
+            self.faults.append(f"console: {message.text} ({message.location['url']})")
+
+    def _note(self, response: Response) -> None:
+        status, request = response.status, response.request
+        if status < 400 or not _is_call(response.url):
+            return
+        if status not in _GIVES_WAY or '"stream":' not in (request.post_data or ""):
+            self.refusals.append(f"{status} {request.method} {urlsplit(response.url).path}")
+
+    def expect_refusals(self, *statuses: int) -> None:
+        """From here on the service may answer so: it fails the test no longer."""
+        self.expected |= set(statuses)
 
     def open(self) -> Screen:
         """Go to the page and wait until it can be used."""
@@ -63,7 +80,9 @@ class Screen:
         self.page.set_viewport_size(SIZE)
         self.page.mouse.move(2, 2)
         self.value(_RESET)
+        self.expected = set()
         self.faults.clear()
+        self.refusals.clear()
         self.asked.clear()
         self._decodes = self.value("clickmask.asked")
         return self
@@ -153,15 +172,25 @@ class Screen:
         return self.value("clickmask.asked") - self._decodes
 
     def check(self) -> None:
-        """No errors came up, and nobody else was asked."""
+        """No errors came up, no call was refused but as declared, and nobody else was asked."""
         assert not self.faults, self.faults
+        assert not (refused := self.unexpected()), refused
         assert not self.foreign(), self.foreign()
+
+    def unexpected(self) -> list[str]:
+        """Calls that were refused with a status that `expect_refusals` did not name."""
+        return [line for line in self.refusals if int(line.split()[0]) not in self.expected]
 
     def foreign(self) -> list[str]:
         """Requests to other hosts."""
         own = urlsplit(self.url).netloc
         web = [line for line in self.asked if urlsplit(line.split()[1]).scheme in ("http", "https", "ws", "wss")]
         return [line for line in web if urlsplit(line.split()[1]).netloc != own]
+
+
+def _is_call(url: str) -> bool:
+    """Whether it is one of the HTTP API's."""
+    return "/v1/" in urlsplit(url).path
 
 
 def _pixels(found: Any) -> np.ndarray | None:

@@ -42,7 +42,7 @@ def test_there_is_no_serious_accessibility_fault(browser: Browser, page_url: str
         desk.click(*UPPER)
         desk.press("Enter")
         desk.click(*LOWER)
-        found = Axe().run(desk.page, context=".cm-app")
+        found = Axe().run(desk.page, context=".cm-app", options={"preload": False})  # else it fetches style sheets
         serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
         assert not serious, json.dumps(serious, indent=1)[:4000]
 
@@ -150,3 +150,14 @@ def test_sliders_change_colours_and_brush(desk: Screen) -> None:
     brush.fill("33")
     brush.press("Enter")
     desk.wait("clickmask.tools.brush === 33")
+
+
+def test_a_call_that_is_refused_fails_the_test_unless_it_was_expected(desk: Screen) -> None:
+    desk.value("fetch('/v1/images/img_none/masks', {method: 'POST', body: '{}'})")
+    desk.wait("clickmask.isSettled")
+    (refused,) = desk.unexpected()
+    assert refused.endswith("POST /v1/images/img_none/masks")
+    with pytest.raises(AssertionError, match="img_none"):
+        desk.check()
+    desk.expect_refusals(int(refused.split()[0]))
+    desk.check()

@@ -88,6 +88,7 @@ def test_what_is_no_photo_is_refused_by_name_and_the_rest_is_opened(desk: Screen
     (tmp_path / "notes.pdf").write_bytes(b"%PDF-1.7\n")
     (tmp_path / "nothing.jpg").write_bytes(b"")
     (tmp_path / "half.jpg").write_bytes(DOGS.read_bytes()[:40_000])
+    desk.expect_refusals(422)
     with desk.page.expect_file_chooser() as chooser:
         desk.page.click("text=choose files")
     names = ("notes.pdf", "nothing.jpg")

@@ -44,6 +44,7 @@ def test_a_reload_in_the_middle_of_an_object_keeps_everything(desk: Screen) -> N
 def test_a_server_that_forgot_the_image_is_told_again(desk: Screen) -> None:
     desk.take(DOGS)
     desk.click(*UPPER)
+    desk.expect_refusals(410)
     desk.value("fetch('/v1/images', {method: 'DELETE'})")
     desk.click(*LOWER)
     assert len(desk.points()) == 2 and desk.current() is not None
@@ -63,6 +64,7 @@ def test_what_was_forgotten_is_asked_again_and_the_answers_are_the_same(desk: Sc
     desk.click(*UPPER)
     desk.press("1")
     desk.click(*LOWER)
+    desk.expect_refusals(410)
     desk.value("fetch('/v1/images', {method: 'DELETE'})")  # image and masks: the chain is asked anew
     desk.click(100, 900, button="right")
     assert _shown(desk) == expected
@@ -74,6 +76,7 @@ def test_work_goes_on_when_the_server_is_killed_and_started_again(browser: Brows
         with screen(browser, first.url) as desk:
             desk.take(DOGS)
             desk.click(*UPPER)
+            desk.expect_refusals(410)
             first.process.kill()
             first.process.wait()
             desk.page.mouse.click(*desk.at(*LOWER))
