@@ -1,5 +1,7 @@
 /** The calls of the HTTP API that the page makes, and what can go wrong with them. */
 
+import { fileNameIn } from './disposition.js';
+
 /** The server answered, but not with what was asked for. */
 export class ApiError extends Error {
   constructor(status, { code = 'unknown', message = `the server answered ${status}`, field = null } = {}, retryAfter = 1) {
@@ -69,8 +71,7 @@ export class Api {
   /** Finished objects as a file or a zip: {name, blob}. */
   async exportObjects(id, request, signal) {
     const response = await this.#call(`/v1/images/${id}/export`, request, signal);
-    const name = /filename="([^"]*)"/.exec(response.headers.get('Content-Disposition') ?? '')?.[1] ?? 'export';
-    return { name, blob: await response.blob() };
+    return { name: fileNameIn(response.headers.get('Content-Disposition')) ?? 'export', blob: await response.blob() };
   }
 
   /** The image as the server sees it, in a format that every browser shows: a Blob. */

@@ -49,6 +49,7 @@ export class Asker {
 
   /** With earlier masks that the server has lost asked for again, in their order. */
   async #send(question, scale) {
+    if (maskOf(question.previous)?.maskId === null) await this.#askAgain(question.previous); // it came from a file
     for (let tries = 0; ; tries += 1) {
       try {
         return await this.remote.retelling(question.source, (id) => this.remote.api.masks(id, toRequest(question, scale)));

@@ -2,20 +2,22 @@
 
 import { Asker } from './asking.js';
 import { Finals } from './finals.js';
+import { digest } from './ids.js';
 import { Remote } from './remote.js';
 import { Session } from './session.js';
 import { Windows } from './windows.js';
 
 /**
  * One photo. state: 'waiting', 'uploading', 'encoding', 'ready' or 'failed'; progress: 0 to 1 while uploading; error: a
- * sentence when it failed. size: [width, height] of the upright image, null until the server has told.
+ * sentence when it failed. size: [width, height] of the upright image, null until the server has told, as is model, the
+ * name of the one that looks at it.
  */
 export class Doc {
   /** image: as the store has it. context: {api, rasters, store, decode, onChange(doc), onReady(doc), onSession(doc),
    * onWait(error)}. */
   constructor(image, context) {
     Object.assign(this, { image, context, id: image.id, name: image.name, state: 'waiting', progress: 0, error: null });
-    Object.assign(this, { size: null, bitmap: null, hidden: new Set(), session: null });
+    Object.assign(this, { size: null, bitmap: null, hidden: new Set(), session: null, model: null });
     this.remote = new Remote(context.api, () => context.store.file(this.id), {
       onProgress: (progress) => this.state !== 'failed' && this.#set({ state: 'uploading', progress }),
       onWait: context.onWait,
@@ -49,10 +51,20 @@ export class Doc {
     this.session ??= new Session(saved, () => this.context.onSession(this));
   }
 
+  /** SHA-256 of its file in hex, or null where the browser cannot reckon it. */
+  sha256() {
+    this.digesting ??= this.#digest();
+    return this.digesting;
+  }
+
   /** Give the picture's memory back. */
   unload() {
     this.bitmap?.close();
     this.bitmap = null;
+  }
+
+  async #digest() {
+    return this.image.sha256 ?? digest(await this.context.store.file(this.id));
   }
 
   async #picture() {
@@ -78,7 +90,8 @@ export class Doc {
   async #bring(ahead) {
     try {
       if (this.state === 'failed') this.#set({ state: 'waiting', error: null });
-      const { width, height } = await this.remote.describe(null, { prefetch: ahead });
+      const { width, height, model } = await this.remote.describe(null, { prefetch: ahead });
+      this.model = model;
       this.#setSize([width, height]);
       this.#set({ state: 'encoding' });
       await this.remote.encoded();

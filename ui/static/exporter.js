@@ -34,11 +34,12 @@ export class Exporter {
   }
 
   /** The session as a file: prompts, masks, labels; it can be opened again. */
-  saveSession() {
+  async saveSession() {
     const { doc } = this.page.bench;
-    if (!doc) return;
-    const text = JSON.stringify({ clickmask: 1, photo: doc.image, session: doc.session.toStore() }, (key, value) => (key === 'file' ? undefined : value));
-    this.#download({ name: `${doc.name}.clickmask.json`, blob: new Blob([text], { type: 'application/json' }) });
+    if (!doc?.session || !doc.size) return;
+    const { sessionOf } = await import('./session_file.js');
+    const blob = new Blob([await sessionOf(doc)], { type: 'application/json' });
+    await this.#download({ name: `${doc.name}.clickmask.json`, blob });
   }
 
   async #one(doc, things, options) {

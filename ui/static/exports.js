@@ -114,11 +114,10 @@ function namesOf(images) {
   return asked.map((name) => ({ asked: name, stem: stems.take(split(name).stem) }));
 }
 
-/** The API's names begin with that of the image; in a header, what is not ASCII may have become underlines. */
+/** The API's names begin with that of the image. */
 function renamed(name, { asked, stem }) {
   const before = split(asked).stem;
-  const begin = [before, before.replace(/[^\x20-\x7e]|["%]/gu, '_')].find((text) => name.startsWith(text));
-  return begin === undefined ? name : stem + name.slice(begin.length);
+  return name.startsWith(before) ? stem + name.slice(before.length) : name;
 }
 
 async function ask(api, { asked, objects, ensureImage, forget }, options, signal) {

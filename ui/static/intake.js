@@ -1,10 +1,11 @@
-/** Photos in: dropped, pasted, chosen, taken or fetched. Each is looked at before anything is sent anywhere. */
+/** Photos in, and the work on them: dropped, pasted, chosen, taken or fetched. Each is looked at before anything is sent anywhere. */
 
 import { takePicture } from './camera.js';
 import { filesOf } from './folders.js';
-import { SNIFFED, sniff } from './kinds.js';
+import { isDocument, SNIFFED, sniff } from './kinds.js';
 
-const ACCEPTED = '.jpg,.jpeg,.png,.webp,.bmp,.gif,.tif,.tiff,image/jpeg,image/png,image/webp,image/bmp,image/gif,image/tiff';
+const ACCEPTED = '.jpg,.jpeg,.png,.webp,.bmp,.gif,.tif,.tiff,image/jpeg,image/png,image/webp,image/bmp,image/gif,image/tiff,.json,application/json';
+const LARGEST_DOCUMENT = 256e6; // bytes; browsers have no longer texts than twice that
 const DROP_RESTS = 700; // milliseconds without a word of the drag after which it is over; browsers speak every 350
 
 export class Intake {
@@ -18,10 +19,11 @@ export class Intake {
   /**
    * Takes what is dropped on the page or pasted into it from now on. element: has the class `is-dropping` while files
    * are dragged over the page. maxBytes: that the server takes. onFiles(files): photos that came together, in order.
-   * onRefused(name, sentence): for each file that is none, and why.
+   * onDocuments(files): JSON documents that came with them, or alone; called after it.
+   * onRefused(name, sentence): for each file that is neither, and why.
    */
-  constructor(element, { maxBytes = Infinity, onFiles, onRefused }) {
-    Object.assign(this, { element, maxBytes, onFiles, onRefused });
+  constructor(element, { maxBytes = Infinity, onFiles, onDocuments = () => {}, onRefused }) {
+    Object.assign(this, { element, maxBytes, onFiles, onDocuments, onRefused });
     this.#listen();
   }
 
@@ -80,9 +82,11 @@ export class Intake {
   #take(found) {
     const taken = this.#batches.then(async () => {
       const looked = await Promise.all((await found).map((one) => this.#look(one)));
-      const files = looked.filter(({ refusal }) => !refusal).map(({ file }) => file);
+      const taken = looked.filter(({ refusal }) => !refusal);
       this.#refuse(looked.filter(({ refusal }) => refusal));
+      const [documents, files] = [true, false].map((wanted) => taken.filter(({ isText }) => isText === wanted).map(({ file }) => file));
       if (files.length) this.onFiles(files);
+      if (documents.length) this.onDocuments(documents);
     });
     this.#batches = taken.catch(() => {}); // a fault in `onFiles` is its caller's to hear of
     return taken;
@@ -99,18 +103,19 @@ export class Intake {
   }
 
   async #look(one) {
-    return { ...one, refusal: await this.#refusalOf(one) };
+    return { ...one, isText: false, ...(await this.#judge(one)) };
   }
 
-  async #refusalOf({ file, name, folder }) {
-    if (!file) return name === folder ? 'has no files in it' : 'cannot be read';
-    if (file.size === 0) return 'is empty (0 bytes)';
+  /** {refusal, isText}: why it is not taken, if it is not, and whether it is a document. */
+  async #judge({ file, name, folder }) {
+    if (!file) return { refusal: name === folder ? 'has no files in it' : 'cannot be read' };
+    if (file.size === 0) return { refusal: 'is empty (0 bytes)' };
     try {
-      const { refusal } = sniff(await headOf(file));
-      const isLarge = !refusal && file.size > this.maxBytes;
-      return isLarge ? `is too large: ${mb(file.size)}, and the server takes at most ${mb(this.maxBytes)}` : refusal;
+      const head = await headOf(file);
+      if (isDocument(head)) return { isText: true, refusal: tooLarge(file, LARGEST_DOCUMENT, 'this page opens') };
+      return { refusal: sniff(head).refusal ?? tooLarge(file, this.maxBytes, 'the server takes') };
     } catch {
-      return 'cannot be read: it was moved or changed, or is a folder';
+      return { refusal: 'cannot be read: it was moved or changed, or is a folder' };
     }
   }
 
@@ -136,7 +141,10 @@ export class Intake {
   #onPaste(event) {
     const files = [...(event.clipboardData?.files ?? [])];
     const isTyping = event.target.closest?.('input, textarea, [contenteditable]');
-    if (!files.length || event.defaultPrevented || (isTyping && event.clipboardData.types.includes('text/plain'))) return;
+    if (event.defaultPrevented || (isTyping && event.clipboardData.types.includes('text/plain'))) return;
+    const text = files.length ? '' : (event.clipboardData?.getData('text/plain') ?? '');
+    if (text.trimStart().startsWith('{')) files.push(new File([text], 'pasted.json', { type: 'application/json' }));
+    if (!files.length) return;
     event.preventDefault();
     this.take(files.map((file) => this.#named(file)));
   }
@@ -162,5 +170,7 @@ const headOf = async (file) => new Uint8Array(await file.slice(0, SNIFFED).array
 
 const leftOut = (folder, count) =>
   count === 1 ? `One file in ${folder} is no photo and was left out.` : `${count} files in ${folder} are no photos and were left out.`;
+
+const tooLarge = ({ size }, most, who) => (size > most ? `is too large: ${mb(size)}, and ${who} at most ${mb(most)}` : null);
 
 const mb = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;

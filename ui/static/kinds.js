@@ -52,6 +52,12 @@ export function sniff(head) {
   return { kind: null, refusal: refusalOf(text) };
 }
 
+/** Whether a file that begins so may be a JSON document: work on photos, as this page and others save it. */
+export function isDocument(head) {
+  const text = String.fromCharCode(...head);
+  return /^(\xef\xbb\xbf)?\s*\{/.test(text) && isText(text);
+}
+
 function kindOf(text) {
   if (text.startsWith('RIFF') && text.startsWith('WEBP', 8)) return 'WebP';
   if (text.startsWith('BM') && BMP_HEADERS.includes(text.charCodeAt(14))) return 'BMP'; // "BM" alone could begin a text

@@ -10,7 +10,10 @@ import { Hand } from './hand.js';
 import { showHelp } from './help.js';
 import { Hover } from './hover.js';
 import { Intake } from './intake.js';
+import { showKeys } from './key_hints.js';
+import { KeyMap } from './key_map.js';
 import { Listening } from './listening.js';
+import { ObjectMenu } from './object_menu.js';
 import { Rasters } from './rasters.js';
 import { Settings } from './settings.js';
 import { snippetsFor } from './snippets.js';
@@ -51,6 +54,7 @@ class Page {
     const workspace = await openWorkspace(this.store);
     this.settings = new Settings(this.store, () => this.#applySettings());
     await this.settings.restore();
+    this.keyMap = new KeyMap(this.settings);
     this.#makeDocuments();
     this.#makeBench();
     this.#makeWays();
@@ -88,6 +92,7 @@ class Page {
     this.hand = new Hand(now, this, {
       select: (id, adding) => this.bench.select(id, adding),
       reopen: (id) => this.bench.editor.reopen(id),
+      menu: (id, point) => this.menu.openAt(id, point),
       over: (id) => this.bench.over(id),
       redraw: () => this.bench.drawPrompts(),
     });
@@ -102,6 +107,7 @@ class Page {
       progress: this.at('progress'),
     };
     this.bench = new Workbench({ ...this, elements });
+    this.menu = new ObjectMenu(this);
   }
 
   #makeWays() {
@@ -109,6 +115,7 @@ class Page {
     this.intake = new Intake(this.app, {
       maxBytes: this.maxBytes,
       onFiles: (files) => this.documents.add(files.map((file) => newImage(file))),
+      onDocuments: async (files) => new (await import('./reopening.js')).Reopening(this).open(files),
       onRefused: (name, sentence) => this.toasts.error(sentence, { key: name }),
     });
     this.strip = new FilmStrip(this.at('strip'), {
@@ -123,7 +130,8 @@ class Page {
       choose: () => this.intake.choose(),
       camera: () => this.intake.camera(),
       exporter: this.exporter,
-      help: () => showHelp(this.app),
+      menu: this.menu,
+      help: () => showHelp(this.app, this.keyMap),
     });
     this.listening = new Listening(this);
     this.#offerExamples();
@@ -250,6 +258,7 @@ class Page {
   #applySettings() {
     const { label, isRapid, keepsOff, opacity } = this.settings;
     this.stage.setOptions({ opacity });
+    showKeys(this.app, this.keyMap);
     this.at('active-label').value = label;
     this.at('rapid').checked = isRapid;
     this.at('keeps-off').checked = keepsOff;

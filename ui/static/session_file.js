@@ -1,0 +1,45 @@
+/**
+ * The work on one photo as a JSON file: objects with their prompts, candidates, strokes and order, and the one in the
+ * making; not what was undone. Whoever opens it gets the same work again.
+ *
+ *     {clickmask: 2, image: {name, width, height, sha256}, model, root, shared}     root, shared: of the State, see graph.js
+ */
+
+import { DocumentError, mapping, text, whole } from './fields.js';
+import { pack, unpack } from './graph.js';
+import { checkState } from './session_shape.js';
+
+const FORMAT = 2;
+
+/** The file's text, of a Doc that is loaded. */
+export async function sessionOf(doc) {
+  const { name, model, size: [width, height], session: { state } } = doc;
+  const document = { clickmask: FORMAT, image: { name, width, height, sha256: await doc.sha256() }, model, ...pack(state) };
+  return JSON.stringify(document, (key, value) => (key === 'maskId' ? null : value)); // another server knows none of them
+}
+
+/** Whether a JSON value looks like such a file. */
+export const isSession = (document) => Number.isInteger(document?.clickmask);
+
+/** One Record (records.js). Throws DocumentError. */
+export function readSession(document) {
+  if (document.clickmask !== FORMAT) throw new DocumentError(`clickmask: expected format ${FORMAT}, got ${document.clickmask}: another version wrote it`);
+  const image = mapping(document.image, 'image');
+  const size = ['width', 'height'].map((side) => whole(image[side], `image.${side}`, 1));
+  const [name, sha256] = ['name', 'sha256'].map((field) => text(image[field], `image.${field}`));
+  return [{ name, sha256, size, picture: null, read: async () => readState(document, size) }];
+}
+
+function readState(document, size) {
+  const state = unpacked(document);
+  checkState(state, size);
+  return state;
+}
+
+function unpacked(document) {
+  try {
+    return unpack(document);
+  } catch (error) {
+    throw error instanceof RangeError ? new DocumentError(`shared: ${error.message}`) : error;
+  }
+}
