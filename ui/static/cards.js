@@ -17,14 +17,14 @@ export class Cards {
     Object.assign(this, { list, actions, thumbnail });
     this.count = el('span', { class: 'cm-count', 'aria-live': 'polite' });
     this.filter = el('select', { 'aria-label': 'Show objects labelled', onchange: () => this.#setFilter(this.filter.value) });
-    header.append(
-      this.count,
-      this.filter,
-      el('button', { type: 'button', title: 'Show all objects', onclick: () => actions.showAll(true) }, 'All'),
-      el('button', { type: 'button', title: 'Hide all objects', onclick: () => actions.showAll(false) }, 'None'),
-    );
+    this.sight = [
+      el('button', { type: 'button', title: 'Show all objects', onclick: () => actions.showAll(true) }, 'Show'),
+      el('button', { type: 'button', title: 'Hide all objects', onclick: () => actions.showAll(false) }, 'Hide'),
+    ];
     this.labels = el('datalist', { id: 'cm-labels' });
-    header.append(this.labels);
+    this.none = el('p', { class: 'cm-none' }, 'Click a thing on the photo and finish it: finished objects are listed here.');
+    header.append(this.count, this.filter, ...this.sight, this.labels);
+    list.after(this.none);
   }
 
   /**
@@ -38,13 +38,15 @@ export class Cards {
     for (const [id, card] of this.#cards) if (!ids.has(id)) this.#drop(id, card);
     [...objects].reverse().forEach((thing, place) => this.#place(this.#card(thing), place));
     for (const thing of objects) this.#update(this.#cards.get(thing.id), thing);
+    for (const part of this.sight) part.hidden = !objects.length;
+    this.none.hidden = objects.length > 0;
     setText(this.count, objects.length === 1 ? '1 object' : `${objects.length} objects`);
   }
 
   /** Bring an object's card into view, and flash it. */
   reveal(id) {
     const card = this.#cards.get(id);
-    card?.root.scrollIntoView({ block: 'nearest' });
+    if (card) intoView(this.list, card.root);
     card?.root.animate?.([{ opacity: 0.4 }, { opacity: 1 }], 300);
   }
 
@@ -85,8 +87,9 @@ export class Cards {
       'li',
       { class: 'cm-card', tabindex: '0', draggable: 'true', 'data-id': id },
       card.picture,
-      el('span', { class: 'cm-card-text' }, el('span', { class: 'cm-name' }, card.swatch, card.label), card.facts),
+      el('span', { class: 'cm-name' }, card.swatch, card.label),
       tools,
+      card.facts,
     );
     this.#listen(card.root, id);
     return card;
@@ -184,10 +187,18 @@ export class Cards {
     this.labels.replaceChildren(...labels.map((label) => el('option', { value: label })));
     this.filter.replaceChildren(el('option', { value: '' }, 'all labels'), ...labels.map((label) => el('option', {}, label)));
     this.filter.value = this.#filter;
+    this.filter.hidden = labels.length === 0;
   }
 }
 
 const carriesObject = (event) => event.dataTransfer.types.includes('application/x-clickmask-object');
+
+/** The list scrolls, and nothing around it: on a narrow screen the photo would be pushed out of sight. */
+function intoView(list, card) {
+  const [around, own] = [list.getBoundingClientRect(), card.getBoundingClientRect()];
+  if (own.top < around.top) list.scrollTop -= around.top - own.top;
+  else if (own.bottom > around.bottom) list.scrollTop += own.bottom - around.bottom;
+}
 
 function facts(mask, area) {
   const share = (100 * mask.area) / area;

@@ -3,8 +3,8 @@
 
 const OPACITY_STEP = 0.1;
 
-/** {command: function}; bench: the Workbench; more: {documents, choose, camera, exporter, help}. */
-export function commandsOf(bench, { documents, choose, camera, exporter, help }) {
+/** {command: function}; bench: the Workbench; more: {documents, choose, camera, exporter, menu, help}. */
+export function commandsOf(bench, { documents, choose, camera, exporter, menu, help }) {
   const { tools, hand, view, stage, settings, toasts } = bench;
   const edit = (name) => () => bench.editor?.[name]();
   const opacity = (step) => () => settings.set({ opacity: clamp(settings.opacity + step, 0, 0.9) });
@@ -27,6 +27,9 @@ export function commandsOf(bench, { documents, choose, camera, exporter, help })
     reopen: () => withOne((thing) => bench.editor.reopen(thing.id)),
     duplicate: () => withOne((thing) => bench.editor.duplicate(thing.id)),
     rename: () => withOne((thing) => bench.cards.edit(thing.id)),
+    hideSelected: () => withSome(hide),
+    lockSelected: () => withSome(lock),
+    menu: () => withSome(() => menu.openOfSelection()),
     showMasks: (isHeld) => stage.setOptions({ showMasks: !isHeld }),
     showPoints: () => stage.setOptions({ showPoints: (bench.pointsShown = bench.pointsShown === false) }),
     moreOpacity: opacity(OPACITY_STEP),
@@ -62,6 +65,16 @@ export function commandsOf(bench, { documents, choose, camera, exporter, help })
     if (!name) return;
     for (const { id } of bench.selectedThings) bench.editor.rename(id, name);
     settings.set({ label: name });
+  }
+
+  function lock(things) {
+    const isLocked = things.every(({ locked }) => locked);
+    bench.editor.lock(things.map(({ id }) => id), !isLocked);
+  }
+
+  function hide(things) {
+    const isHidden = things.every(({ id }) => bench.doc.hidden.has(id));
+    bench.hide(things, !isHidden);
   }
 
   function withSome(act) {

@@ -163,7 +163,12 @@ export class Editor {
 
   /** Locked objects are neither opened nor deleted. */
   setLocked(id, locked) {
-    this.#run(locked ? 'Lock' : 'Unlock', session.update(this.state, id, { locked }));
+    this.lock([id], locked);
+  }
+
+  lock(ids, locked) {
+    const state = ids.reduce((before, id) => session.update(before, id, { locked }), this.state);
+    this.#run(locked ? 'Lock' : 'Unlock', state);
   }
 
   remove(ids) {

@@ -13,10 +13,11 @@ export class Hand {
 
   /**
    * now(): {editor, view} of the photo that is looked at, or null. parts: {stage, hover, tools, settings}.
-   * select(id | null, adding), reopen(id), over(id | null): of the select tool. redraw(): cursor or dragged changed.
+   * select(id | null, adding), reopen(id), menu(id, point),
+   * over(id | null): of the select tool. redraw(): cursor or dragged changed.
    */
-  constructor(now, { stage, hover, tools }, { select, reopen, over, redraw }) {
-    Object.assign(this, { now, stage, hover, tools, select, reopen, over, redraw, point: null, isShifted: false });
+  constructor(now, { stage, hover, tools }, { select, reopen, menu, over, redraw }) {
+    Object.assign(this, { now, stage, hover, tools, select, reopen, menu, over, redraw, point: null, isShifted: false });
   }
 
   /** For Gestures: the number of the point marker at a screen point, or null. */
@@ -67,9 +68,15 @@ export class Hand {
     const { editor, view } = this.now() ?? {};
     if (!editor) return;
     if (marker !== null) editor.deletePoint(marker);
-    else if (this.tools.tool === 'select') this.select(this.stage.pick(...point), ctrl);
+    else if (this.tools.tool === 'select') this.#clickObject(this.stage.pick(...point), point, { other, ctrl });
     else if (this.tools.dabs) editor.paint(this.tools.stroke([point], view.scale, other));
     else if (this.tools.places) editor.addPoint(point, this.tools.label(other), { hold: ctrl });
+  }
+
+  /** The other button opens the menu of what is there; beside all objects it does nothing. */
+  #clickObject(id, point, { other, ctrl }) {
+    if (!other) this.select(id, ctrl);
+    else if (id !== null) this.menu(id, point);
   }
 
   double(point) {

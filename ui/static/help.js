@@ -1,7 +1,8 @@
 /** The help: gestures and keys, as they are now. */
 
 import { el } from './dom.js';
-import { IS_MAC, TABLE } from './keys.js';
+import { forPlatform } from './key_names.js';
+import { KeyTable } from './key_table.js';
 
 const GESTURES = [
   ['Move', 'see what a click would take'],
@@ -13,40 +14,34 @@ const GESTURES = [
   ['Wheel, or pinch', 'zoom where the pointer is'],
   ['Middle button, or Space and drag', 'move the photo'],
   ['Space', 'click where the arrow keys have moved the cursor; with Shift, take away'],
+  ['Right click with the Select tool', 'the menu of an object; its own key does the same for those selected'],
   ['Tap and long press', 'on a touch screen: add, and take away'],
+  ['Two fingers', 'move and zoom the photo'],
 ];
-const NAMES = { ' ': 'Space', arrowleft: '←', arrowright: '→', arrowup: '↑', arrowdown: '↓' };
 
 /** Show it, over everything, until it is closed. */
-export function showHelp(app) {
+export function showHelp(app, keyMap) {
   const rows = (pairs) => pairs.map(([left, right]) => el('tr', {}, el('th', { scope: 'row' }, left), el('td', {}, right)));
-  const keys = merged(TABLE).map(([words, chords]) => [chords.map(nameOf).join(' or '), words]);
   const dialog = el(
     'dialog',
-    { class: 'cm-help', 'aria-label': 'Gestures and keys' },
-    el('form', { method: 'dialog' }, el('button', { class: 'cm-close', 'aria-label': 'Close' }, '×')),
-    el('h2', {}, 'With the pointer'),
-    el('table', {}, ...rows(GESTURES.map(([gesture, words]) => [forPlatform(gesture), words]))),
-    el('h2', {}, 'With keys, while the photo has the focus'),
-    el('table', {}, ...rows(keys)),
+    { class: 'cm-help', 'aria-labelledby': 'cm-help-title' },
+    el(
+      'form',
+      { method: 'dialog', class: 'cm-help-head' },
+      el('h2', { id: 'cm-help-title' }, 'Gestures and keys'),
+      el('button', { class: 'cm-close', 'aria-label': 'Close' }, '×'),
+    ),
+    el(
+      'div',
+      { class: 'cm-help-body' },
+      el('h3', {}, 'With the pointer, or by touch'),
+      el('table', {}, ...rows(GESTURES.map(([gesture, words]) => [forPlatform(gesture), words]))),
+      el('h3', {}, 'With keys, while the photo has the focus'),
+      new KeyTable(keyMap).element,
+    ),
   );
   dialog.addEventListener('close', () => dialog.remove());
   dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
   app.append(dialog);
   dialog.showModal();
-}
-
-/** Commands with the same words are one line. */
-function merged(table) {
-  const lines = new Map();
-  for (const [, chords, , words] of table) lines.set(words, [...(lines.get(words) ?? []), ...chords]);
-  return [...lines].filter(([words]) => !/^Label [2-8]$/.test(words));
-}
-
-const forPlatform = (text) => (IS_MAC ? text.replace('Ctrl', 'Cmd') : text);
-
-function nameOf(chord) {
-  const parts = chord.split(/\+(?=.)/);
-  const named = parts.map((part) => NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part[0].toUpperCase() + part.slice(1)));
-  return forPlatform(named.join('+'));
 }

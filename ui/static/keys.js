@@ -26,6 +26,10 @@ export const TABLE = [
   ['redo', ['ctrl+shift+z', 'ctrl+y'], 'always', 'Redo'],
   ['deleteLast', ['backspace'], 'editing', 'Take the last point away'],
   ['deleteSelected', ['delete'], 'always', 'Delete the selected objects'],
+  ['menu', ['contextmenu', 'shift+f10'], 'always', 'Menu of the selected objects'],
+  ['duplicate', [], 'always', 'Duplicate the selected object'],
+  ['hideSelected', [], 'always', 'Hide or show the selected objects'],
+  ['lockSelected', [], 'always', 'Lock or unlock the selected objects'],
   ['reopen', ['enter'], 'idle', 'Open the selected object again'],
   ['candidate1', ['1'], 'editing', 'First candidate: the whole'],
   ['candidate2', ['2'], 'editing', 'Second candidate: a part'],
@@ -51,9 +55,13 @@ export const TABLE = [
   ['help', ['?', 'shift+?'], 'always', 'This help'],
 ];
 
-/** Whether two commands claim one chord in one state: pairs of them, for the tests and the help. */
+const states = (when) => (when === 'always' ? ['editing', 'idle'] : [when]);
+
+/** Whether there is a state to which both belong. */
+export const meet = (when, other) => states(when).some((state) => states(other).includes(state));
+
+/** Whether two commands claim one chord in one state: pairs of them, for the tests. */
 export function conflicts(table = TABLE) {
-  const states = (when) => (when === 'always' ? ['editing', 'idle'] : [when]);
   const claims = new Map();
   for (const [command, chords, when] of table) {
     for (const state of states(when)) {
@@ -78,10 +86,10 @@ export const IS_MAC = /Mac|iPhone|iPad/.test(globalThis.navigator?.userAgentData
 export class Keys {
   /**
    * element: what must have the focus. state(): 'editing' or 'idle'. run(command, isDown): a command's key went down,
-   * or, for commands that hold, up again. table: TABLE, or a user's own.
+   * or, for commands that hold, up again. map: its `table` is TABLE, or the user's own.
    */
-  constructor(element, { state, run, table = TABLE }) {
-    Object.assign(this, { element, state, run, table, held: null });
+  constructor(element, { state, run, map }) {
+    Object.assign(this, { element, state, run, map, held: null });
     element.addEventListener('keydown', (event) => this.#down(event));
     element.addEventListener('keyup', (event) => this.#up(event));
     element.addEventListener('blur', () => this.#release());
@@ -109,6 +117,6 @@ export class Keys {
 
   #find(chord) {
     const state = this.state();
-    return this.table.find(([, chords, when]) => chords.includes(chord) && (when === 'always' || when === state))?.[0];
+    return this.map.table.find(([, chords, when]) => chords.includes(chord) && (when === 'always' || when === state))?.[0];
   }
 }

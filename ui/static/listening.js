@@ -3,12 +3,12 @@
 import { Gestures } from './gestures.js';
 import { Keys } from './keys.js';
 
-const KEEPS_FOCUS = ['choose', 'camera', 'help']; // these open something that takes it
+const KEEPS_FOCUS = ['choose', 'camera', 'help', 'menu']; // these open something that takes it
 
 export class Listening {
-  /** page: {at, app, view, hand, bench, tools, settings, run}. */
+  /** page: {at, app, view, hand, bench, tools, settings, keyMap, run}. */
   constructor(page) {
-    const { at, app, view, hand, bench } = page;
+    const { at, app, view, hand, bench, keyMap } = page;
     Object.assign(this, { page, stage: at('stage') });
     this.gestures = new Gestures(this.stage, view, {
       hover: (point, event) => hand.moved(point, event),
@@ -22,6 +22,7 @@ export class Listening {
     this.keys = new Keys(this.stage, {
       state: () => (bench.editor?.making ? 'editing' : 'idle'),
       run: (command, isDown) => page.run(command, isDown),
+      map: keyMap,
     });
     this.stage.addEventListener('keydown', (event) => this.#modifier(event, true));
     this.stage.addEventListener('keyup', (event) => this.#modifier(event, false));

@@ -1,7 +1,7 @@
 /** What the user has set, kept in the browser's store for all photos. */
 
 const MOST_LABELS = 50;
-const KEPT = ['label', 'labels', 'isRapid', 'keepsOff', 'opacity', 'clean', 'brush', 'isSwapped'];
+const KEPT = ['label', 'labels', 'isRapid', 'keepsOff', 'opacity', 'clean', 'brush', 'isSwapped', 'keys'];
 
 export class Settings {
   label = '';
@@ -12,6 +12,7 @@ export class Settings {
   clean = 0;
   brush = 14;
   isSwapped = false;
+  keys = {}; // {command: chords} of those whose keys were changed
 
   /** store: see store.js. onChange(): something was set. */
   constructor(store, onChange = () => {}) {

@@ -128,7 +128,15 @@ export class Workbench {
     };
     this.cards.render(objects, shown);
     elements.making.hidden = !current;
-    elements.selection.hidden = shown.selected.size === 0;
+    this.#drawSelection(shown.selected.size, Boolean(current));
+  }
+
+  /** Only what can be done with so many. */
+  #drawSelection(count, isMaking) {
+    const { selection } = this.elements;
+    const fits = { reopen: count === 1, duplicate: count === 1, copyCutOut: count === 1, merge: count > 1, subtract: isMaking };
+    selection.hidden = count === 0;
+    for (const button of selection.children) button.hidden = fits[button.dataset.command] === false;
   }
 
   #drawTools() {
@@ -174,9 +182,15 @@ export class Workbench {
       reorder: act('reorder'),
       remove: (id) => this.editor.remove([id]),
       hover: (id) => this.over(id),
-      setHidden: (id, hidden) => (hidden ? this.doc.hidden.add(id) : this.doc.hidden.delete(id), this.draw()),
+      setHidden: (id, hidden) => this.hide([{ id }], hidden),
       showAll: (all) => this.#showAll(all),
     };
+  }
+
+  /** Take objects out of sight, or bring them back. */
+  hide(things, isHidden) {
+    for (const { id } of things) this.doc.hidden[isHidden ? 'add' : 'delete'](id);
+    this.draw();
   }
 
   #showAll(all) {
