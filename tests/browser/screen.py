@@ -30,7 +30,7 @@ _RESET = """async () => {
   Object.assign(tools, { tool: 'point', mode: 'add', isSwapped: false, brush: 14 });
   const kept = await store.settings();
   await store.saveSettings(Object.fromEntries(Object.keys(kept).map((name) => [name, undefined])));
-  settings.set({ label: '', labels: [], isRapid: false, keepsOff: false, opacity: 0.4 });
+  settings.set({ label: '', labels: [], isRapid: false, keepsOff: false, opacity: 0.4, keys: {} });
   stage.setOptions({ showMasks: true, showPoints: true });
   for (const tab of document.querySelectorAll('button[role=tab]')) if (tab.textContent.trim() === 'Click') tab.click();
 }"""

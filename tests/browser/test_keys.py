@@ -142,3 +142,110 @@ def test_the_help_names_gestures_and_keys(desk: Screen) -> None:
     assert "Right click" in words and "Ctrl+Z" in words and "Finish the object" in words
     desk.page.keyboard.press("Escape")
     desk.page.wait_for_selector(".cm-help", state="detached")
+
+
+def _change(desk: Screen, command: str, key: str, place: int = 0) -> str:
+    """In the open help: click a command's key, press another; what is said of it."""
+    desk.page.locator(f"[data-of={command}]").nth(place).click()
+    desk.page.keyboard.press(key)
+    return desk.page.inner_text(".cm-said") if desk.page.is_visible(".cm-said") else ""
+
+
+def _close(desk: Screen) -> None:
+    desk.page.keyboard.press("Escape")
+    desk.page.wait_for_selector(".cm-help", state="detached")
+
+
+def _tool_after(desk: Screen, key: str) -> str:
+    desk.press("v", key)
+    return desk.value("clickmask.tools.tool")
+
+
+def test_a_key_is_changed_at_once_wherever_it_is_shown_and_after_a_reload(desk: Screen) -> None:
+    desk.take(DOGS)
+    assert desk.page.get_attribute("[data-tool=box]", "title") == "Box (R)"
+    desk.press("?")
+    assert _change(desk, "boxTool", "k") == ""
+    assert desk.page.inner_text("[data-of=boxTool]") == "K"
+    _close(desk)
+    assert desk.page.get_attribute("[data-tool=box]", "title") == "Box (K)"
+    assert (_tool_after(desk, "k"), _tool_after(desk, "r")) == ("box", "hand")
+    desk.value("clickmask.store.flush()")
+    desk.open()
+    desk.wait("clickmask.bench.doc?.state === 'ready'")
+    assert desk.page.get_attribute("[data-tool=box]", "title") == "Box (K)"
+    assert _tool_after(desk, "k") == "box"
+
+
+def test_a_key_that_is_taken_in_the_same_state_is_refused_by_name(desk: Screen) -> None:
+    desk.press("?")
+    assert "B is taken by “Brush”" in _change(desk, "boxTool", "b")
+    desk.page.keyboard.press("k")  # it still listens
+    assert desk.page.inner_text("[data-of=boxTool]") == "K"
+    assert "1 is taken by “First candidate: the whole”" in _change(desk, "finish", "1")
+    assert _change(desk, "label9", "Backspace") == ""  # that is another state's key
+    assert "Ctrl+Z is taken by “Undo”" in _change(desk, "save", "Control+z")
+    assert desk.value("clickmask.settings.keys") == {"boxTool": ["k"], "label9": ["backspace"]}
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        ("Tab", "goes from part to part"),
+        ("Shift+Tab", "goes from part to part"),
+        ("Control+w", "Ctrl+W belongs to the browser"),
+        ("Control+Shift+n", "Ctrl+Shift+N belongs to the browser"),
+        ("F5", "F5 belongs to the browser"),
+        ("Alt+k", "Alt belongs to the window manager"),
+        (" ", "moves the photo while it is held"),
+    ],
+)
+def test_keys_of_the_browser_are_refused_with_the_reason(desk: Screen, key: str, reason: str) -> None:
+    desk.press("?")
+    assert reason in _change(desk, "boxTool", key)
+    desk.page.keyboard.press("Escape")  # the key stays as it is, and the help open
+    assert desk.page.inner_text("[data-of=boxTool]") == "R" and desk.value("clickmask.settings.keys") == {}
+    _close(desk)
+
+
+def test_one_key_or_all_are_reset(desk: Screen) -> None:
+    desk.press("?")
+    assert desk.page.is_disabled("[data-reset=all]")
+    _change(desk, "boxTool", "k")
+    _change(desk, "brushTool", "r")
+    desk.page.click("[data-reset=boxTool]")
+    assert "R is taken by “Brush”" in desk.page.inner_text(".cm-said")
+    desk.page.click("[data-reset=brushTool]")
+    desk.page.click("[data-reset=boxTool]")
+    assert desk.value("clickmask.settings.keys") == {}
+    _change(desk, "redo", "j", 1)
+    _change(desk, "duplicate", "Shift+D")
+    assert desk.page.locator("[data-of=redo]").all_inner_texts() == ["Ctrl+Shift+Z", "J"]
+    assert desk.page.inner_text("[data-of=duplicate]") == "Shift+D"
+    desk.page.click("[data-reset=all]")
+    assert desk.value("clickmask.settings.keys") == {} and desk.page.is_disabled("[data-reset=all]")
+    _close(desk)
+    assert _tool_after(desk, "r") == "box"
+
+
+def test_a_key_is_changed_by_keyboard_alone(desk: Screen) -> None:
+    desk.press("?")
+    desk.value("document.querySelector('[data-of=undo]').focus()")
+    desk.page.keyboard.press("Enter")
+    desk.page.keyboard.press("Control+Shift+u")
+    assert desk.page.inner_text("[data-of=undo]") == "Ctrl+Shift+U"
+    assert desk.value("document.activeElement.dataset.of") == "undo"
+
+
+@pytest.mark.parametrize(("is_mac", "name"), [(False, "Ctrl+Shift+Z"), (True, "Cmd+Shift+Z")])
+def test_keys_are_named_as_on_the_platform(modules: Page, is_mac: bool, name: str) -> None:
+    script = "async (isMac) => (await import('./key_names.js')).nameOf('ctrl+shift+z', isMac)"
+    assert modules.evaluate(script, is_mac) == name
+
+
+def test_no_key_of_the_table_is_one_of_the_browsers_but_those_that_pages_may_have(modules: Page) -> None:
+    script = """async () => {
+      const [{ TABLE }, { reservedFor }] = [await import('./keys.js'), await import('./reserved_keys.js')];
+      return TABLE.flatMap(([, chords]) => chords).filter(reservedFor);
+    }"""
+    assert modules.evaluate(script) == ["escape"]

@@ -8,6 +8,7 @@ const THUMBNAIL = 44; // CSS pixels
 export class Cards {
   #cards = new Map(); // id -> card
   #filter = '';
+  #before = null; // what had the focus before a label
 
   /**
    * list, header: where to. actions: select(id, adding), reopen, rename, recolour, setHidden, showAll, setLocked, remove,
@@ -24,7 +25,7 @@ export class Cards {
     this.labels = el('datalist', { id: 'cm-labels' });
     this.none = el('p', { class: 'cm-none' }, 'Click a thing on the photo and finish it: finished objects are listed here.');
     header.append(this.count, this.filter, ...this.sight, this.labels);
-    list.after(this.none);
+    list.before(this.none);
   }
 
   /**
@@ -50,10 +51,13 @@ export class Cards {
     card?.root.animate?.([{ opacity: 0.4 }, { opacity: 1 }], 300);
   }
 
-  /** Put the cursor into an object's label. */
+  /** Put the cursor into an object's label; the focus goes back to where it was. */
   edit(id) {
-    this.#cards.get(id)?.label.focus();
-    this.#cards.get(id)?.label.select();
+    const label = this.#cards.get(id)?.label;
+    if (!label) return;
+    this.#before = document.activeElement;
+    label.focus();
+    label.select();
   }
 
   #drop(id, card) {
@@ -123,12 +127,19 @@ export class Cards {
 
   #labelField(id) {
     const field = el('input', { class: 'cm-label', list: 'cm-labels', placeholder: 'no label', 'aria-label': 'Label', maxlength: 200 });
+    field.addEventListener('blur', () => (this.#before = null));
     field.addEventListener('change', () => this.actions.rename(id, field.value.trim()));
     field.addEventListener('keydown', (event) => {
       if (event.key === 'Escape') field.value = this.#thing(id).label;
-      if (event.key === 'Escape' || event.key === 'Enter') field.blur();
+      if (event.key === 'Escape' || event.key === 'Enter') this.#leave(field);
     });
     return field;
+  }
+
+  #leave(field) {
+    const before = this.#before;
+    field.blur();
+    before?.focus({ preventScroll: true });
   }
 
   #update(card, thing) {

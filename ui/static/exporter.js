@@ -26,6 +26,10 @@ export class Exporter {
 
   /** An object's cut-out on the clipboard. */
   async copy(things) {
+    if (!navigator.clipboard?.write) {
+      this.page.toasts.error('The browser lets no page copy pictures here: open the page over https, or save the cut-out.');
+      return;
+    }
     const blob = this.#written(this.page.bench.doc, things.slice(0, 1), { ...this.options, formats: ['cutout'] }).then((file) => file.blob);
     await this.#tell(async () => {
       await navigator.clipboard.write([new ClipboardItem({ 'image/png': blob })]); // a promise: the click's right must not expire

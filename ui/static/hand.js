@@ -111,13 +111,18 @@ export class Hand {
     if (phase === 'end') editor.movePoint(marker, to);
   }
 
-  drag_paint({ editor, view }, phase, from, to, { other }) {
+  drag_paint({ editor, view }, phase, from, to, { other, event }) {
     if (phase === 'start') this.#stroke = this.tools.stroke([from], view.scale, other);
     else this.#stroke.points.push(to);
-    if (this.tools.tool !== 'lasso') this.stage.setBrushCursor(this.#brushCursor(to, view));
+    this.stage.setBrushCursor(this.#shownBrush(phase, to, view, event));
     this.stage.setStroke(phase === 'move' ? { ...this.#stroke } : null);
     if (phase === 'end') editor.paint(this.#stroke);
     if (phase === 'end' || phase === 'cancel') this.#stroke = null;
+  }
+
+  /** A finger that was lifted leaves no circle behind. */
+  #shownBrush(phase, to, view, { pointerType }) {
+    return pointerType === 'touch' && phase !== 'start' && phase !== 'move' ? null : this.#brushCursor(to, view);
   }
 
   /** Arrow keys: a cursor on the photo, which previews as the pointer does. */

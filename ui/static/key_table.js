@@ -12,7 +12,7 @@ export class KeyTable {
   /** keyMap: the user's keys. */
   constructor(keyMap) {
     this.keyMap = keyMap;
-    this.said = el('p', { class: 'cm-said', role: 'alert' });
+    this.said = el('tr', {}, el('td', { colspan: 2, class: 'cm-said', role: 'alert' }));
     this.element = el('div', { class: 'cm-keys' });
     this.#draw();
   }
@@ -28,7 +28,7 @@ export class KeyTable {
     const rows = this.keyMap.table.filter(([, , when]) => when === state);
     const lines = new Map(); // commands with the same words are one line
     for (const row of rows) lines.set(row[3], [...(lines.get(row[3]) ?? []), row]);
-    return [el('h3', {}, STATES[state]), el('table', {}, ...[...lines].map(([words, of]) => this.#line(words, of)))];
+    return [el('h4', {}, STATES[state]), el('table', {}, ...[...lines].map(([words, of]) => this.#line(words, of)))];
   }
 
   #line(words, rows) {
@@ -99,10 +99,11 @@ export class KeyTable {
     this.element.querySelector(focused).focus();
   }
 
-  /** Say it in the key's own line. */
+  /** Say it below the key's line. */
   #say(key, sentence) {
-    key.closest('td').append(this.said);
-    this.said.textContent = sentence;
+    key.closest('tr').after(this.said);
+    this.said.hidden = sentence === '';
+    this.said.firstChild.textContent = sentence;
   }
 }
 
