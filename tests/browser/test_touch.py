@@ -165,3 +165,15 @@ def test_a_stroke_that_the_system_takes_away_is_none(hand: Fingers) -> None:
     hand.move((300, 700))
     hand.taken()
     assert _strokes(hand.desk) == [] and hand.desk.current() is None
+
+
+def test_an_object_is_finished_without_scrolling_to_the_button(hand: Fingers) -> None:
+    desk = hand.desk
+    desk.press("q")
+    hand.drag(UPPER)
+    desk.value("scrollTo(0, 0)")
+    button = desk.page.locator("[data-command=finish]").bounding_box()
+    assert button is not None and button["y"] + button["height"] <= 844 and button["height"] >= 44
+    desk.page.touchscreen.tap(button["x"] + 20, button["y"] + 20)
+    desk.settle()
+    assert len(desk.objects()) == 1 and not desk.page.is_visible("[data-command=finish]")
