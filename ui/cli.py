@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 from functools import wraps
+from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Any
 
 from ..service.cli.app import app
 from ..service.cli.app import main as run
 from ..service.cli.serve import require_extra, run_service, serve
+from ..service.cli.serve_options import Project
 
 if TYPE_CHECKING:
     from ..service.http.app import AppMaker
@@ -17,16 +19,26 @@ EXAMPLES = """[bold]Examples[/]
 
 $ clickmask ui
 $ clickmask ui --port 8000 --model vit_b
+
+$ clickmask ui --project photos
 """
 
 
-@wraps(serve)  # it takes all that `serve` takes
+@wraps(serve)  # it takes all that `serve` takes, and a project
 def _ui(*positional: Any, **options: Any) -> None:
     require_extra("ui", ("gradio",))
     run_service(options, _service_with_page, {"the page": "/ui", "docs": "/docs"})
 
 
 _ui.__doc__ = "Click on things in the browser: the page, and the service it needs."
+
+
+def _with_project(found: Signature) -> Signature:
+    project = Parameter("project", Parameter.KEYWORD_ONLY, default=None, annotation=Project)
+    return found.replace(parameters=[*found.parameters.values(), project])
+
+
+_ui.__signature__ = _with_project(signature(serve, eval_str=True))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _service_with_page() -> AppMaker:

@@ -35,8 +35,7 @@ def create_page_app(segmenters: Sequence[Segmenter], settings: ServeSettings) ->
 def _mount(app: FastAPI, segmenters: Sequence[Segmenter], settings: ServeSettings) -> None:
     root = settings.root_path
     # On an event loop, since Gradio opens one for each lock it wants where none runs, and leaves it open.
-    signs_in = app.state.callers.signs_in
-    gradio = asyncio.run(_gradio(root, settings.limits.body, segmenters[0].provenance, signs_in))
+    gradio = asyncio.run(_gradio(settings, segmenters[0].provenance, app.state.callers.signs_in))
     functions = gradio.get_blocks().fns.items()
     app.state.desk = gradio_calls.Desk(next(number for number, one in functions if one.api_name == NAME))
     app.state.pages += ["/", "/ui", "/ui/"]
@@ -49,9 +48,10 @@ def _mount(app: FastAPI, segmenters: Sequence[Segmenter], settings: ServeSetting
     app.mount("/ui", Doorway(gradio), name="ui")
 
 
-async def _gradio(root: str, max_bytes: int, provenance: Mapping[str, Any], signs_in: bool) -> App:
+async def _gradio(settings: ServeSettings, provenance: Mapping[str, Any], signs_in: bool) -> App:
     """Gradio's own app. It is never started: its queue would look for work a thousand times a second."""
-    page = build_page(root, max_bytes, provenance, signs_in)
+    root, max_bytes, has_project = settings.root_path, settings.limits.body, settings.project is not None
+    page = build_page(root, max_bytes, provenance, signs_in=signs_in, has_project=has_project)
     house = FastAPI(openapi_url=None)
     gr.mount_gradio_app(
         house,

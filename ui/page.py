@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ _CANVAS = Path(__file__).with_name("static") / "canvas.html"
 _START = """
 (async () => {{
   const {{ start }} = await import(new URL("{root}/page/main.js", location.href));
-  await start(element, {{ root: "{root}", maxBytes: {max_bytes} }});
+  await start(element, {{ root: "{root}", maxBytes: {max_bytes}, hasProject: {has_project} }});
 }})();
 """
 _HERE, _ALL = "this photo", "all photos"
@@ -44,17 +45,19 @@ def theme() -> Base:
     return Base(font=plain, font_mono=("ui-monospace", "monospace"))
 
 
-def build_page(root: str, max_bytes: int, provenance: Mapping[str, Any], signs_in: bool) -> gr.Blocks:
+def build_page(
+    root: str, max_bytes: int, provenance: Mapping[str, Any], *, signs_in: bool, has_project: bool
+) -> gr.Blocks:
     """The page.
 
     root: the path under which a proxy shows the service, or nothing. max_bytes: the largest photo file. provenance: the
-    model's, to be named. signs_in: whether people sign in, and so out.
+    model's, to be named. signs_in: whether people sign in, and so out. has_project: whether the server has photos.
     """
     with gr.Blocks(title="clickmask", analytics_enabled=False, fill_width=True) as page:
         with gr.Tab("Click"):
             gr.HTML(
                 html_template=_CANVAS.read_text(encoding="utf-8"),
-                js_on_load=_START.format(root=root, max_bytes=max_bytes),
+                js_on_load=_START.format(root=root, max_bytes=max_bytes, has_project=json.dumps(has_project)),
                 apply_default_css=False,
                 elem_id="clickmask",
             )

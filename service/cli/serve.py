@@ -138,6 +138,7 @@ def serve_settings(options: Mapping[str, Any]) -> ServeSettings:
             origins=tuple(options["origin"] or ()),
             **{name: options[name] for name in _ACCESS},
         ),
+        project=options.get("project"),
     )
 
 

@@ -15,6 +15,7 @@ from .options import FLAG
 from .quantities import parse_seconds
 
 _WHERE, _WHO, _MODEL, _RUN = "Where it listens", "Who may call", "The model", "Running it"
+_PROJECT = "What is worked on"
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -143,6 +144,18 @@ Proxies = Annotated[
         help="A proxy whose forwarded headers are believed, such as 10.0.0.7 or 10.1.0.0/16; as many as you like.",
         envvar="CLICKMASK_PROXY",
         rich_help_panel=_WHO,
+    ),
+]
+Project = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        file_okay=False,
+        metavar="DIR",
+        help="A folder of photos to work on: they are in the film strip, and the work is kept in its .clickmask "
+        "folder. Everybody who may call shares it.",
+        envvar="CLICKMASK_PROJECT",
+        rich_help_panel=_PROJECT,
     ),
 ]
 Devices = Annotated[

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from ...models.errors import ClickmaskError
 from ..segmenter import Segmenter
 from ..version import version
-from . import image_routes, mask_routes, server_routes
+from . import image_routes, mask_routes, project_routes, server_routes
 from .access.middleware import AccessMiddleware
 from .access.proxies import ProxyMiddleware
 from .access.ways import open_callers
@@ -26,6 +26,7 @@ from .health import Health
 from .limits import LimitsMiddleware
 from .metrics import Metrics
 from .openapi import describe_api
+from .project import Project
 from .requests import RequestMiddleware
 from .secret import sign
 from .security_headers import SecurityHeaders
@@ -65,6 +66,9 @@ def create_app(
     app.state.pages = ["/docs"]  # paths that people open
     for routes in (image_routes, mask_routes, server_routes):
         app.include_router(routes.router)
+    if settings.project is not None:
+        app.state.project = Project(settings.project, service.secret)
+        app.include_router(project_routes.router)
     for kind in (ApiError, HTTPException, RequestValidationError, ClickmaskError):
         app.add_exception_handler(kind, _answer_error)
     app.openapi = lambda: describe_api(app)

@@ -20,9 +20,11 @@ _ERRORS = {
     408: "The body came too slowly.",
     409: "A newer hover of this stream took its place.",
     410: "The image, or the mask, is held no longer: send it again.",
+    412: "It has changed since the version that `If-Match` names.",
     413: "The body is too large.",
     415: "Not a kind of image, or of body, that the server reads.",
     422: "The image or the prompt makes no sense; `field` says where.",
+    428: "The request does not say which version it is about.",
     429: "This caller sends too much; come again after `Retry-After` seconds.",
     431: "The headers are too large.",
     503: "The server has too much to do, or stops; come again after `Retry-After` seconds.",
@@ -47,6 +49,19 @@ def takes_image() -> dict[str, Any]:
     binary = {"schema": {"type": "string", "format": "binary"}}
     content: dict[str, Any] = {"application/octet-stream": binary, "multipart/form-data": _form(["file"])}
     return {"requestBody": {"required": True, "content": content}}
+
+
+def takes_session() -> dict[str, Any]:
+    """The `openapi_extra` of the route whose body is a session file of the page."""
+    headers = [
+        {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": text}
+        for name, text in (("If-Match", "the `ETag` of the version to be replaced"), ("If-None-Match", "`*`: of none"))
+    ]
+    schema = {"type": "object", "minProperties": 1}
+    return {
+        "parameters": headers,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+    }
 
 
 def takes_image_and_prompts() -> dict[str, Any]:

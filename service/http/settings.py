@@ -154,6 +154,7 @@ class ServeSettings:
 
     root_path: the sub-path under which a proxy shows the service, such as "/clickmask"; empty: none.
     drain: seconds between the wish to stop (SIGTERM) and the end for what was admitted.
+    project: a folder of photos that the callers work on together, and that keeps the work.
     """
 
     host: str = "127.0.0.1"
@@ -164,6 +165,7 @@ class ServeSettings:
     storage: Storage = field(default_factory=Storage)
     decoders: Decoders = field(default_factory=Decoders)
     access: Access = field(default_factory=Access)
+    project: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse an address that others reach while nobody said who may call."""
@@ -178,6 +180,8 @@ class ServeSettings:
             )
         if self.root_path.strip("/").split("/")[0] in _OWN_NAMES:  # stripped by the proxy or not? Nobody could tell
             raise SettingsError(f"--root-path: {self.root_path} is the name of a page of the service; choose another")
+        if self.project is not None and self.access.public:
+            raise SettingsError("--project: not with --public, or anybody at all could change the work in it")
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"--port: expected 0 to 65535, got {self.port}")
 

@@ -86,7 +86,8 @@ def _work(desk: Screen) -> None:
     desk.press("Enter", "Escape", "q")
     desk.value(
         "(() => { const { editor } = clickmask.bench; editor.duplicate(1); editor.select([3, 4]);"
-        " editor.mergeSelected(); editor.recolour(2, 9); editor.rename(2, 'été'); editor.setLocked(2, true); editor.reorder(2, 0); })()"
+        " editor.mergeSelected(); editor.recolour(2, 9); editor.rename(2, 'été');"
+        " editor.setLocked(2, true); editor.reorder(2, 0); })()"
     )
     desk.settle()
     desk.click(500, 900)

@@ -32,12 +32,12 @@ def texts(root: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def commands(clickmask: ModuleType) -> dict[str, Any]:
-    """`clickmask serve` and the whole command line."""
+    """`clickmask ui`, which takes all that `clickmask serve` takes, and the whole command line."""
     import typer
 
-    app = importlib.import_module(f"{clickmask.__name__}.service.cli.app").app
+    app = importlib.import_module(f"{clickmask.__name__}.ui.cli").app
     group: Any = typer.main.get_command(app)
-    return {"all": group, "serve": group.commands["serve"]}
+    return {"all": group, "serve": group.commands["ui"]}
 
 
 @pytest.fixture(scope="module")

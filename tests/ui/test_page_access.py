@@ -53,7 +53,8 @@ def house(
     else:
         access = Access(identity_header="X-Forwarded-User", proxies=(ip_network("127.0.0.1"),))
         right, wrong = {"X-Forwarded-User": "ann"}, ({"X-Forwarded-User": ""}, {"Remote-User": "ann"})
-    with running(segmenter, folder, access=access, make=create_page_app) as service:
+    project = tmp_path_factory.mktemp("project")
+    with running(segmenter, folder, access=access, project=project, make=create_page_app) as service:
         yield House(request.param, service, right, wrong)
 
 

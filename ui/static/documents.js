@@ -49,6 +49,7 @@ export class Doc {
   async loadSession() {
     const saved = this.session ?? (await this.context.store.session(this.id));
     this.session ??= new Session(saved, () => this.context.onSession(this));
+    if (!this.size && saved?.size) this.#setSize(saved.size);
   }
 
   /** SHA-256 of its file in hex, or null where the browser cannot reckon it. */
@@ -139,10 +140,10 @@ export class Documents {
     this.context = context;
   }
 
-  /** Take up those that the store has. */
+  /** Take up those that the store has, after those that are there. */
   async restore() {
     const images = await this.context.store.images();
-    this.list = images.map((image) => new Doc(image, this.context));
+    this.list.push(...images.map((image) => new Doc(image, this.context)));
     if (this.list.length) await this.open(this.list[0]);
   }
 
@@ -209,7 +210,7 @@ export class Documents {
   #forget(doc) {
     clearTimeout(this.#removed.get(doc));
     this.#removed.delete(doc);
-    this.context.store.removeImage(doc.id);
+    doc.context.store.removeImage(doc.id);
   }
 
   #haveBack(doc, place) {

@@ -28,8 +28,9 @@ import { Workbench } from './workbench.js';
 const EXAMPLES = ['dogs', 'clock', 'nuthatch', 'fig'];
 
 /**
- * Start the page in Gradio's element. options: {root, maxBytes}: the path under which a proxy shows the service, and the
- * largest file it takes. The page itself, for what stands around it in Gradio, is `window.clickmask`.
+ * Start the page in Gradio's element. options: {root, maxBytes, hasProject}: the path under which a proxy shows the
+ * service, the largest file it takes, and whether it has a project. The page itself, for what stands around it in
+ * Gradio, is `window.clickmask`.
  */
 export async function start(element, options) {
   const page = new Page(element, options);
@@ -39,9 +40,9 @@ export async function start(element, options) {
 }
 
 class Page {
-  constructor(element, { root, maxBytes }) {
+  constructor(element, { root, maxBytes, hasProject }) {
     const at = (name) => element.querySelector(`.cm-${name}`);
-    Object.assign(this, { root, maxBytes, at, app: at('app'), api: new Api(root) });
+    Object.assign(this, { root, maxBytes, hasProject, at, app: at('app'), api: new Api(root) });
     this.toasts = new Toasts(at('toasts'));
     this.status = new Status(at('status'));
     this.view = new View();
@@ -60,6 +61,7 @@ class Page {
     this.#makeWays();
     this.#applySettings();
     if (!this.store.persistent) this.toasts.say(this.store.why);
+    if (this.hasProject) await (await import('./project.js')).openProject(this);
     await this.documents.restore();
     if (workspace.latest && !this.documents.list.length) this.#offer(workspace.latest);
     this.isStarted = true;
@@ -123,7 +125,7 @@ class Page {
       onRemove: (id) => this.#remove(this.#doc(id)),
       onRetry: (id) => this.#doc(id).bring(),
       onAdd: () => this.intake.choose(),
-      fileOf: (id) => this.store.file(id),
+      fileOf: (id) => this.#doc(id)?.context.store.fileAtHand(id) ?? null,
     });
     this.commands = commandsOf(this.bench, {
       documents: this.documents,
@@ -164,7 +166,10 @@ class Page {
   /** The same, if the user really means it. */
   closeAll() {
     const count = this.documents.list.length;
-    if (count && confirm(`Close ${count === 1 ? 'the photo' : `all ${count} photos`}? The work on them is gone.`)) this.startOver();
+    const end = this.hasProject
+      ? 'Those of the project come again with their work; the work on all others is gone.'
+      : 'The work on them is gone.';
+    if (count && confirm(`Close ${count === 1 ? 'the photo' : `all ${count} photos`}? ${end}`)) this.startOver();
   }
 
   /** End this browser's sign-in; what it keeps stays. */
@@ -203,8 +208,11 @@ class Page {
 
   #offerExamples() {
     const open = (name) => this.intake.takeExample(`${this.root}/page/examples/${name}.jpg`);
-    const picture = (name) => el('img', { src: `${this.root}/page/examples/${name}_small.jpg`, alt: `Example: ${name}`, loading: 'lazy' });
-    this.at('examples').append(...EXAMPLES.map((name) => el('button', { type: 'button', onclick: () => open(name) }, picture(name))));
+    const picture = (name) =>
+      el('img', { src: `${this.root}/page/examples/${name}_small.jpg`, alt: `Example: ${name}`, loading: 'lazy' });
+    this.at('examples').append(
+      ...EXAMPLES.map((name) => el('button', { type: 'button', onclick: () => open(name) }, picture(name))),
+    );
   }
 
   #offer(latest) {
@@ -231,23 +239,33 @@ class Page {
   #docChanged(doc) {
     this.#showStrip();
     if (doc !== this.bench.doc) return;
-    if (!this.bench.editor && doc.size && doc.session) this.bench.show(doc); // its size is known only now
+    if (!this.bench.editor && doc.size && doc.session)
+      this.bench.show(doc); // its size is known only now
     else this.bench.draw();
   }
 
   #showStrip() {
     const { list, current } = this.documents;
-    this.strip.render(list.map((doc) => ({ id: doc.id, name: doc.name, state: doc.state, progress: doc.progress, count: doc.count })), current?.id);
+    this.strip.render(
+      list.map((doc) => ({ id: doc.id, name: doc.name, state: doc.state, progress: doc.progress, count: doc.count })),
+      current?.id,
+    );
   }
 
   #save(doc) {
-    this.store.saveSession(doc.id, doc.session.toStore()).catch((error) => this.toasts.error(error.message, { key: 'store' }));
+    doc.context.store
+      .saveSession(doc.id, doc.session.toStore())
+      .catch((error) => this.toasts.error(error.message, { key: 'store' }));
     this.#showStrip();
   }
 
   #waiting(error) {
     if (error === null) this.toasts.drop('server');
-    else this.toasts.say(`The server keeps us waiting (${error.message}). Your clicks are kept; it goes on by itself.`, { key: 'server', stays: true });
+    else
+      this.toasts.say(`The server keeps us waiting (${error.message}). Your clicks are kept; it goes on by itself.`, {
+        key: 'server',
+        stays: true,
+      });
   }
 
   #preview(mask, times = null) {

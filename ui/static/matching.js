@@ -11,13 +11,16 @@ export class Unmatched extends Error {}
  */
 export async function photoFor(record, documents) {
   const { list } = documents;
-  const named = list.filter((doc) => (record.docId ? doc.id === record.docId : record.name !== null && sameName(doc.name, record.name)));
+  const named = list.filter((doc) =>
+    record.docId ? doc.id === record.docId : record.name !== null && sameName(doc.name, record.name),
+  );
   if (!named.length) return (await byDigest(record, list)) ?? (await bySize(record, documents));
   const fitting = await filter(named, async (doc) => fits(record.size, await sizeOf(doc, documents)));
   if (!fitting.length) throw new Unmatched(otherSize(record, named[0]));
   if (fitting.length === 1) return fitting[0];
   const found = await byDigest(record, fitting);
-  if (!found) throw new Unmatched(`${fitting.length} open photos are called ${record.name}, and it does not say which is meant`);
+  if (!found)
+    throw new Unmatched(`${fitting.length} open photos are called ${record.name}, and it does not say which is meant`);
   return found;
 }
 
@@ -31,24 +34,31 @@ export async function sizeOf(doc, documents) {
 }
 
 async function byDigest({ sha256 }, docs) {
-  const [found] = sha256 === null ? [] : await filter(docs, async (doc) => (await doc.sha256()) === sha256);
+  const [found] =
+    sha256 === null ? [] : await filter(docs, async (doc) => (await isAtHand(doc)) && (await doc.sha256()) === sha256);
   return found ?? null;
 }
 
 async function bySize({ name, size }, documents) {
   if (name !== null) throw new Unmatched(`${lastPart(name)} is not open here: open it, and then this file again`);
   const { list } = documents;
-  const fitting = size === null ? list : await filter(list, async (doc) => fits(size, await sizeOf(doc, documents)));
+  const fitting = await filter(list, async (doc) => (await isAtHand(doc)) && fits(size, await sizeOf(doc, documents)));
   if (fitting.length === 1) return fitting[0];
-  throw new Unmatched(`it does not say which photo it is about, and ${fitting.length || 'none'} of those open here have its size`);
+  throw new Unmatched(
+    `it does not say which photo it is about, and ${fitting.length || 'none'} of those open here have its size`,
+  );
 }
 
-const otherSize = ({ name, size }, doc) => `${lastPart(name)} is ${size.join(' × ')} there, and ${doc.size.join(' × ')} here: it is another photo`;
+const otherSize = ({ name, size }, doc) =>
+  `${lastPart(name)} is ${size.join(' × ')} there, and ${doc.size.join(' × ')} here: it is another photo`;
 
 const fits = (wanted, found) => wanted === null || wanted.join() === found.join();
 
 const sameName = (one, other) => folded(lastPart(one)) === folded(lastPart(other));
 const folded = (name) => name.normalize('NFC').toLowerCase();
+
+/** A project's thousand photos are not fetched to be looked at. */
+const isAtHand = async (doc) => (await doc.context.store.fileAtHand(doc.id)) !== null;
 
 /** One after the other: each may take a picture's memory. */
 async function filter(docs, isWanted) {

@@ -20,7 +20,8 @@ export class Reopening {
   /** Open documents, one after the other; resolves when all that can be is on its photos. What cannot be is told. */
   async open(files) {
     const found = [];
-    for (const file of files) found.push({ name: file.name, records: await this.#records(file), done: [], missing: [] });
+    for (const file of files)
+      found.push({ name: file.name, records: await this.#records(file), done: [], missing: [] });
     await this.#openPictures(found.flatMap(({ records }) => records));
     for (const one of found) {
       for (const record of one.records) await this.#put(record, one);
@@ -44,7 +45,10 @@ export class Reopening {
     const { documents } = this.page;
     const pictures = [];
     for (const record of records.filter(({ picture }) => picture)) {
-      const isOpen = await photoFor(record, documents).then(() => true, () => false);
+      const isOpen = await photoFor(record, documents).then(
+        () => true,
+        () => false,
+      );
       if (isOpen) continue;
       const image = newImage(record.picture);
       record.docId = image.id;
@@ -70,11 +74,11 @@ export class Reopening {
 
   #add(doc, state, name) {
     if (!state.objects.length && !state.current) return;
-    const { bench } = this.page;
-    doc.session.run(`Open ${name}`, join(doc.session.state, state, (making) => doc.finals.begin(making)));
-    if (bench.doc !== doc || !bench.editor) return;
-    bench.editor.wake();
-    bench.changed();
+    doc.session.run(
+      `Open ${name}`,
+      join(doc.session.state, state, (making) => doc.finals.begin(making)),
+    );
+    this.page.bench.renew(doc);
   }
 
   #tell({ name, done, missing }) {
@@ -83,7 +87,10 @@ export class Reopening {
     const where = done.length === 1 ? done[0].doc.name : `${done.length} photos`;
     if (done.length) toasts.say(`${name}: ${count === 1 ? '1 object' : `${count} objects`} on ${where}.`);
     if (missing.length === 1) toasts.error(`${name}: ${missing[0].error.message}.`);
-    else if (missing.length) toasts.error(`${name}: ${missing.length} of its photos are not open here: ${listed(missing.map((one) => one.name))}.`);
+    else if (missing.length)
+      toasts.error(
+        `${name}: ${missing.length} of its photos are not open here: ${listed(missing.map((one) => one.name))}.`,
+      );
   }
 
   #refuse(name, error) {

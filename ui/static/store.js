@@ -77,7 +77,10 @@ export class Store {
     const { file, ...values } = { ...newImage(record.file), ...record };
     const image = { ...values, workspace: this.workspace };
     const down = this.#putImage(image, file);
-    this.#digests = this.#digests.then(() => down).catch(() => {}).then(() => this.#addDigest(image.id, file));
+    this.#digests = this.#digests
+      .then(() => down)
+      .catch(() => {})
+      .then(() => this.#addDigest(image.id, file));
     await down;
     return image;
   }
@@ -99,6 +102,11 @@ export class Store {
     return image && blob ? new File([blob], image.name, { type: image.type, lastModified: image.added }) : null;
   }
 
+  /** The same; here all files are at hand. */
+  fileAtHand(id) {
+    return this.file(id);
+  }
+
   /** Keep an image's session as it is when the write begins: the newest wins. Throws StoreError; it stays readable. */
   async saveSession(id, session) {
     if (!this.#removed.has(id)) await this.#behind.put(`session ${id}`, [['sessions', id, session], this.#used()]);
@@ -113,7 +121,10 @@ export class Store {
   async removeImage(id) {
     this.#removed.add(id);
     await Promise.all([
-      this.#behind.put(`image ${id}`, [['images', id], ['files', id]]),
+      this.#behind.put(`image ${id}`, [
+        ['images', id],
+        ['files', id],
+      ]),
       this.#behind.put(`about ${id}`, [['images', id]]),
       this.#behind.put(`session ${id}`, [['sessions', id]]),
     ]);
@@ -157,7 +168,10 @@ export class Store {
   /** Forget a workspace that no page is using. */
   async removeWorkspace({ id, images }) {
     const tables = ['images', 'files', 'sessions'];
-    await this.#database.write([['workspaces', id], ...images.flatMap((image) => tables.map((table) => [table, image.id]))]);
+    await this.#database.write([
+      ['workspaces', id],
+      ...images.flatMap((image) => tables.map((table) => [table, image.id])),
+    ]);
   }
 
   /** file: where it is not down yet; an image must not come without. */

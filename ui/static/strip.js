@@ -18,13 +18,19 @@ export class FilmStrip {
   #focusNext = null; // where the focus goes when the photo that has it is gone: a place in the row
 
   /**
-   * on: {onOpen(id), onRemove(id)}: what the user wants; onRetry(id): of one that failed, else it is opened; onAdd(): more
-   * photos, a tile for which there is only with it. fileOf(id): promise of the photo's file or of a picture of it.
+   * on: {onOpen(id), onRemove(id)}: what the user wants; onRetry(id): of one that failed, else it is opened; onAdd():
+   * more photos, a tile for which there is only with it. fileOf(id): promise of the photo's file or of a picture of it.
    */
   constructor(element, { onOpen, onRemove, onRetry = onOpen, onAdd = null, fileOf = async () => null }) {
     Object.assign(this, { element, onOpen, onRemove, onRetry });
     this.list = el('ul', { class: 'cm-frames', 'aria-label': 'Photos' });
-    this.add = onAdd && el('li', { class: 'cm-frame' }, el('button', { type: 'button', class: 'cm-add', onclick: () => onAdd() }, 'Add photos'));
+    this.add =
+      onAdd &&
+      el(
+        'li',
+        { class: 'cm-frame' },
+        el('button', { type: 'button', class: 'cm-add', onclick: () => onAdd() }, 'Add photos'),
+      );
     this.thumbnails = new Thumbnails(this.list, fileOf);
     this.list.addEventListener('keydown', (event) => this.#onKey(event));
     this.list.addEventListener('wheel', (event) => this.#onWheel(event), { passive: false });
@@ -40,6 +46,12 @@ export class FilmStrip {
     const current = this.#tiles.get(currentId);
     if (current && currentId !== this.#currentId) this.#reveal(current.item);
     this.#currentId = currentId;
+  }
+
+  /** A photo's file is at hand now: have its picture drawn. */
+  refresh(id) {
+    const tile = this.#tiles.get(id);
+    if (tile) this.thumbnails.add(tile.canvas, id);
   }
 
   #dropOthers(kept) {
@@ -70,7 +82,12 @@ export class FilmStrip {
     const state = el('span', { class: 'cm-frame-state' });
     const picture = el('span', { class: 'cm-frame-picture' }, canvas, state, bar);
     const label = el('span', { class: 'cm-frame-name' }, name);
-    const button = el('button', { type: 'button', class: 'cm-frame-open', title: name, onclick: () => this.onOpen(id) }, picture, label);
+    const button = el(
+      'button',
+      { type: 'button', class: 'cm-frame-open', title: name, onclick: () => this.onOpen(id) },
+      picture,
+      label,
+    );
     const retry = this.#extra('cm-frame-retry', `Try ${name} again`, 'Retry', () => this.onRetry(id));
     const remove = this.#extra('cm-frame-remove', `Remove ${name}`, '×', () => this.onRemove(id));
     const item = el('li', { class: 'cm-frame' }, button, retry, remove);
@@ -82,7 +99,11 @@ export class FilmStrip {
 
   /** For the pointer; the keyboard has Delete, and Enter. */
   #extra(name, label, text, run) {
-    return el('button', { type: 'button', class: name, 'aria-label': label, title: label, tabindex: '-1', onclick: run }, text);
+    return el(
+      'button',
+      { type: 'button', class: name, 'aria-label': label, title: label, tabindex: '-1', onclick: run },
+      text,
+    );
   }
 
   #arrange(items) {
@@ -134,7 +155,8 @@ export class FilmStrip {
     const [left, right] = [item.offsetLeft - list.offsetLeft, item.offsetLeft - list.offsetLeft + item.offsetWidth];
     const margin = item.offsetWidth / 2; // so that there is something of its neighbour to be seen
     if (left - margin < list.scrollLeft) list.scrollTo({ left: left - margin });
-    else if (right + margin > list.scrollLeft + list.clientWidth) list.scrollTo({ left: right + margin - list.clientWidth });
+    else if (right + margin > list.scrollLeft + list.clientWidth)
+      list.scrollTo({ left: right + margin - list.clientWidth });
   }
 
   #onWheel(event) {

@@ -12,18 +12,27 @@ export class Toasts {
   }
 
   /**
-   * Say a sentence. kind: 'info' or 'error'. action: {name, run}: a button on it. key: a newer toast of this key takes
-   * the older one's place. stays: until `drop(key)`.
+   * Say a sentence. kind: 'info' or 'error'. action: {name, run}: a button on it; actions: several. key: a newer toast
+   * of this key takes the older one's place. stays: until `drop(key)`.
    */
-  say(sentence, { kind = 'info', action = null, key = sentence, stays = false } = {}) {
+  say(
+    sentence,
+    { kind = 'info', action = null, actions = action ? [action] : [], key = sentence, stays = false } = {},
+  ) {
     this.drop(key);
-    const close = el('button', { type: 'button', class: 'cm-close', 'aria-label': 'Close', onclick: () => this.drop(key) }, '×');
-    const button = action && el('button', { type: 'button', onclick: () => (this.drop(key), action.run()) }, action.name);
+    const close = el(
+      'button',
+      { type: 'button', class: 'cm-close', 'aria-label': 'Close', onclick: () => this.drop(key) },
+      '×',
+    );
+    const buttons = actions.map(({ name, run }) =>
+      el('button', { type: 'button', onclick: () => (this.drop(key), run()) }, name),
+    );
     const toast = el('div', { class: `cm-toast is-${kind}`, role: kind === 'error' ? 'alert' : 'status' }, sentence);
-    toast.append(...[button, close].filter(Boolean));
+    toast.append(...buttons, close);
     this.element.append(toast);
     this.#shown.set(key, toast);
-    if (!stays) setTimeout(() => this.#shown.get(key) === toast && this.drop(key), action ? 2 * STAY : STAY);
+    if (!stays) setTimeout(() => this.#shown.get(key) === toast && this.drop(key), actions.length ? 2 * STAY : STAY);
   }
 
   error(sentence, options = {}) {

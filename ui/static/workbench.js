@@ -24,7 +24,9 @@ export class Workbench {
       pick: (picked) => this.editor.pick(picked),
       preview: (mask) => this.stage.setPreview(mask && { mask, sign: 1 }),
     });
-    this.cards = new Cards(elements.list, elements.listHeader, this.#cardActions(), (mask, size) => this.#thumbnail(mask, size));
+    this.cards = new Cards(elements.list, elements.listHeader, this.#cardActions(), (mask, size) =>
+      this.#thumbnail(mask, size),
+    );
     this.view.onChange(() => this.#viewChanged());
   }
 
@@ -33,7 +35,9 @@ export class Workbench {
     this.doc = doc;
     this.hover.clear();
     const isUsable = doc?.session && doc.size;
-    this.editor = isUsable ? new Editor(doc, this.settings, { tell: (words) => this.toasts.say(words), onChange: () => this.changed() }) : null;
+    this.editor = isUsable
+      ? new Editor(doc, this.settings, { tell: (words) => this.toasts.say(words), onChange: () => this.changed() })
+      : null;
     this.stage.setPhoto(doc?.bitmap ?? null);
     this.elements.app.toggleAttribute('data-empty', !doc);
     this.elements.stage.setAttribute('aria-label', doc ? `Photo ${doc.name}` : 'Photo');
@@ -47,6 +51,13 @@ export class Workbench {
     this.hover.clear();
     this.draw();
     this.hand.again();
+  }
+
+  /** The work on a photo is another, and it was not the editor that changed it. */
+  renew(doc) {
+    if (doc !== this.doc || !this.editor) return;
+    this.editor.wake();
+    this.changed();
   }
 
   /** Bring everything on the screen up to date, once for all that changes now. */
@@ -134,7 +145,13 @@ export class Workbench {
   /** Only what can be done with so many. */
   #drawSelection(count, isMaking) {
     const { selection } = this.elements;
-    const fits = { reopen: count === 1, duplicate: count === 1, copyCutOut: count === 1, merge: count > 1, subtract: isMaking };
+    const fits = {
+      reopen: count === 1,
+      duplicate: count === 1,
+      copyCutOut: count === 1,
+      merge: count > 1,
+      subtract: isMaking,
+    };
     selection.hidden = count === 0;
     for (const button of selection.children) button.hidden = fits[button.dataset.command] === false;
   }
@@ -142,8 +159,10 @@ export class Workbench {
   #drawTools() {
     const { tools, editor, elements } = this;
     elements.app.setAttribute('data-tool-now', tools.tool);
-    for (const button of elements.app.querySelectorAll('[data-tool]')) press(button, button.dataset.tool === tools.tool);
-    for (const button of elements.app.querySelectorAll('[data-mode]')) press(button, button.dataset.mode === tools.mode);
+    for (const button of elements.app.querySelectorAll('[data-tool]'))
+      press(button, button.dataset.tool === tools.tool);
+    for (const button of elements.app.querySelectorAll('[data-mode]'))
+      press(button, button.dataset.mode === tools.mode);
     elements.app.querySelector('[data-command="undo"]').disabled = !editor?.doc.session.canUndo && !editor?.placed;
     elements.app.querySelector('[data-command="redo"]').disabled = !editor?.doc.session.canRedo;
   }
@@ -151,7 +170,10 @@ export class Workbench {
   #say(doc) {
     const answer = this.editor?.current && chain.lastAnswer(this.editor.current.making);
     this.status.set('photo', doc ? stateOf(doc) : 'No photo yet');
-    this.status.set('window', doc?.windows?.isOpening ? 'looking closer…' : doc?.windows?.active ? 'close up: the visible part is encoded' : '');
+    this.status.set(
+      'window',
+      doc?.windows?.isOpening ? 'looking closer…' : doc?.windows?.active ? 'close up: this part is encoded by itself' : '',
+    );
     this.status.set('answer', answer?.error ? answer.error : doc?.asker.waiting ? 'asking…' : '');
     this.status.set('hover', this.hover.isSlow ? 'preview off: the line is slow' : '');
     const { progress } = this.elements;
@@ -172,7 +194,10 @@ export class Workbench {
   }
 
   #cardActions() {
-    const act = (name) => (...values) => this.editor[name](...values);
+    const act =
+      (name) =>
+      (...values) =>
+        this.editor[name](...values);
     return {
       select: (id, adding) => this.editor.select([id], { adding }),
       reopen: act('reopen'),

@@ -42,6 +42,7 @@ def running(
     limits: Limits | None = None,
     access: Access | None = None,
     root_path: str = "",
+    project: Path | None = None,
     make: AppMaker = create_app,
 ) -> Iterator[Running]:
     """The service of that model, its secret in `folder`, until the block ends. make: puts the app together."""
@@ -51,6 +52,7 @@ def running(
         decoders=Decoders(count=1),
         access=access or Access(),
         root_path=root_path,
+        project=project,
     )
     app = make([segmenter], settings)
     with serve(app) as url:

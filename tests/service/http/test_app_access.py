@@ -97,7 +97,9 @@ def house(
     request: pytest.FixtureRequest, strip_segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[House]:
     folder, mode = tmp_path_factory.mktemp("state"), request.param
-    with running(strip_segmenter, folder, limits=Limits(queue=QUEUE), access=_access(mode, folder)) as service:
+    project = None if mode == "public" else tmp_path_factory.mktemp("project")
+    access, limits = _access(mode, folder), Limits(queue=QUEUE)
+    with running(strip_segmenter, folder, limits=limits, access=access, project=project) as service:
         yield House(mode, service, *_credentials(mode))
 
 

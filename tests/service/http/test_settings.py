@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: ServeSettings(root_path="/a/"), "--root-path"),
     (lambda: ServeSettings(root_path="a"), "--root-path"),
     (lambda: ServeSettings(host="0.0.0.0"), "--host"),
+    (lambda: ServeSettings(access=Access(public=True), project=Path("photos")), "--project"),
 ]
 
 
