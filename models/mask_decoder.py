@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from .frame import GRID, LOW_RES
 from .layers import Dense
-from .transformer import CHANNELS, TwoWayTransformer
+from .transformer import CHANNELS, Spread, TwoWayTransformer
 
 MASK_TOKENS = 4
 SINGLE, MULTI = slice(0, 1), slice(1, MASK_TOKENS)
@@ -36,7 +36,7 @@ class _Head(nn.Module):
 
 
 class Upscaling(nn.Module):
-    """(B, 4096, 256) image tokens -> (B, 65536, 32): pixels in the order (y, x, ky1, kx1, ky2, kx2)."""
+    """(B, N, 256) image tokens -> (B, 16 N, 32): pixels in the order (y, x, ky1, kx1, ky2, kx2)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,9 +49,9 @@ class Upscaling(nn.Module):
         return self.second(F.gelu(self.norm(pixels))).view(image.shape[0], -1, 32)
 
 
-def _row_by_row() -> Tensor:
-    """(65536,) int64: for each low-res pixel, row by row, its number in the upscaling's order."""
-    cells = torch.arange(LOW_RES**2).view(GRID, GRID, 2, 2, 2, 2)  # y, x, ky1, kx1, ky2, kx2
+def _row_by_row(rows: int) -> Tensor:
+    """(16 GRID rows,) int64: for each low-res pixel of so many rows of tokens, its number in the upscaling's order."""
+    cells = torch.arange(16 * GRID * rows).view(rows, GRID, 2, 2, 2, 2)  # y, x, ky1, kx1, ky2, kx2
     return cells.permute(0, 2, 4, 1, 3, 5).reshape(-1)
 
 
@@ -60,43 +60,51 @@ class MaskDecoder(nn.Module):
 
     order: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, parts: int = 1) -> None:
+        """parts: how many the image is cut into, each so many rows of tokens (a divisor of 64)."""
         super().__init__()
+        self.parts = parts
         self.iou_token = nn.Embedding(1, CHANNELS)
         self.mask_tokens = nn.Embedding(MASK_TOKENS, CHANNELS)
         self.transformer = TwoWayTransformer()
         self.upscaling = Upscaling()
         self.output_hypernetworks_mlps = nn.ModuleList(_Head(32) for _ in range(MASK_TOKENS))
         self.iou_prediction_head = _Head(MASK_TOKENS)
-        self.register_buffer("order", _row_by_row(), persistent=False)
+        self.register_buffer("order", _row_by_row(GRID // parts), persistent=False)
 
-    def forward(self, image: Tensor, positions: Tensor, prompts: Tensor, wanted: slice) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, image: Tensor, dense: Tensor, positions: Tensor, prompts: Tensor, wanted: slice, spread: Spread
+    ) -> tuple[Tensor, Tensor]:
         """Masks of prompts with one token count.
 
         Args:
-            image: (1 or B, 4096, 256) image embedding plus dense prompt; 1 when all prompts share it.
+            image: (1 or B, 4096, 256) image embedding; 1 when all prompts share it.
+            dense: (1 or B, 1 or 4096, 256), the dense prompt, same dtype.
             positions: (4096, 256), the image tokens' positional encoding, same dtype.
             prompts: (B, N, 256) float32 prompt tokens.
             wanted: SINGLE (for unambiguous prompts) or MULTI (three candidates).
+            spread: does the work on each part of the image.
 
         Returns:
             (B, C, 256, 256) float32 low-res logits and (B, C) float32 predicted IoU.
         """
         own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
         tokens = torch.cat([own.expand(len(prompts), -1, -1), prompts], dim=1)
-        tokens, image = self.transformer(tokens, image, positions)
+        denses = dense.expand(-1, image.shape[1], -1)
+        images, denses, places = (whole.chunk(self.parts, -2) for whole in (image, denses, positions))
+        tokens, pixels = self.transformer(tokens, images, denses, places, self.upscaling, spread)
+        filters = self._filters(tokens[:, 1 : 1 + MASK_TOKENS], wanted).to(image.dtype)
+        logits = torch.cat(spread(lambda part: self._multiply(filters, part), pixels), -1)
         predicted_iou = self.iou_prediction_head(tokens[:, 0])[:, wanted]
-        return self._masks(tokens[:, 1 : 1 + MASK_TOKENS], image, wanted), predicted_iou
+        return logits.view(*filters.shape[:2], LOW_RES, LOW_RES), predicted_iou
 
-    def _masks(self, mask_tokens: Tensor, image: Tensor, wanted: slice) -> Tensor:
-        """(B, 4, 256) tokens and (B, 4096, 256) image tokens -> (B, C, 256, 256) float32."""
+    def _filters(self, mask_tokens: Tensor, wanted: slice) -> Tensor:
+        """(B, 4, 256) tokens -> (B, C, 32), a filter for each mask that is wanted."""
         numbers = range(MASK_TOKENS)[wanted]
-        filters = torch.stack([self.output_hypernetworks_mlps[n](mask_tokens[:, n]) for n in numbers], dim=1)
-        pixels = self.upscaling(image)
-        return self._multiply(filters.to(pixels.dtype), pixels).view(-1, len(numbers), LOW_RES, LOW_RES)
+        return torch.stack([self.output_hypernetworks_mlps[n](mask_tokens[:, n]) for n in numbers], dim=1)
 
     def _multiply(self, filters: Tensor, pixels: Tensor) -> Tensor:
-        """(B, C, 32) and (B, 65536, 32) -> (B, C, 65536) float32, pixels row by row."""
+        """(B, C, 32) and (B, P, 32) -> (B, C, P) float32, pixels row by row."""
         if len(filters) == 1:  # a plain product: no transposed copy of the pixels
             return (filters[0] @ pixels[0].T).float().index_select(1, self.order)[None]
         return (filters @ pixels.mT).float().index_select(2, self.order)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from itertools import groupby
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from .checkpoints import Checkpoint
+from .crew import crew
 from .frame import MODEL_SIDE, Frame
 from .image_encoder import ImageEncoder, build_image_encoder
 from .layers import has_fused_kernels, pack_layers
@@ -22,12 +23,14 @@ from .padding import Padding, encode_picture, pad
 from .prompt_encoder import PADDING, PromptEncoder
 from .recognise import Architecture
 from .tiny_vit import TinyViT
+from .transformer import Spread
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
 P = ParamSpec("P")
 R = TypeVar("R")
 
+CPU_PARTS = 4  # of the image, worked on side by side; the last bits of an answer depend on it, and on nothing else
 GPU_CHUNK = 64  # prompts decoded at once where there is memory bandwidth for it
 
 
@@ -77,17 +80,20 @@ class Sam:
         self.encoder: ImageEncoder = encoder or build_image_encoder(checkpoint, device, dtype)
         self.padding: Padding | None = None  # set once, by `build_sam`, where it helps
         with torch.random.fork_rng(devices=[]):  # torch fills new layers at random: not with the caller's numbers
-            self.prompt_encoder, self.decoder = PromptEncoder(), MaskDecoder()
+            self.prompt_encoder = PromptEncoder()
+            self.decoder = MaskDecoder(CPU_PARTS if device.type == "cpu" else 1)
         # Assigned, not copied: float32 whatever the caller's default dtype is.
         self.prompt_encoder.load_state_dict(_part(checkpoint, "prompt_encoder."), assign=True)
         self.decoder.load_state_dict(mask_decoder_state(_part(checkpoint, "mask_decoder.")), assign=True)
         for part in (self.prompt_encoder, self.decoder):
             part.requires_grad_(False).eval().to(device)
         self.decoder.upscaling.to(dtype)
-        if device.type == "cpu" and has_fused_kernels():
-            pack_layers(self.decoder)
+        if device.type == "cpu":
+            crew()  # made now, rather than when many threads ask at once
+            if has_fused_kernels():
+                pack_layers(self.decoder)
         self._positions = self.prompt_encoder.image_positions().to(dtype)
-        self._no_mask = self.prompt_encoder.no_mask_embed.weight.to(dtype)
+        self._no_mask = self.prompt_encoder.no_mask_embed.weight[None].to(dtype)
 
     def encode(self, pixels: Tensor, frame: Frame, *, margin: int | None = None) -> Tensor:
         """Image tokens of a picture.
@@ -152,17 +158,28 @@ class Sam:
         self, tokens: Sequence[Tensor], prompts: Sequence[PromptTensors], *, multimask: bool
     ) -> list[tuple[Tensor, Tensor]]:
         """Masks of prompts, each on its own image: `decode` with the tokens of one image for each prompt."""
+        if self.device.type == "cpu":
+            threads = crew()
+            alone = partial(self._decode_alone, multimask=multimask, spread=threads.spread)
+            return threads.map(alone, tokens, prompts)
         answers: dict[int, tuple[Tensor, Tensor]] = {}
-        chunk = 1 if self.device.type == "cpu" else GPU_CHUNK
         for group in _same_shape(prompts):
-            for first in range(0, len(group), chunk):
-                numbers = group[first : first + chunk]
+            for first in range(0, len(group), GPU_CHUNK):
+                numbers = group[first : first + GPU_CHUNK]
                 images = _shared([tokens[n] for n in numbers])
                 logits, scores = self._decode_chunk(images, [prompts[n] for n in numbers], multimask)
                 answers.update(zip(numbers, zip(logits, scores, strict=True), strict=True))
         return [answers[n] for n in range(len(prompts))]
 
-    def _decode_chunk(self, tokens: Tensor, prompts: list[PromptTensors], multimask: bool) -> tuple[Tensor, Tensor]:
+    def _decode_alone(
+        self, tokens: Tensor, prompt: PromptTensors, multimask: bool, spread: Spread
+    ) -> tuple[Tensor, Tensor]:
+        logits, scores = self._decode_chunk(tokens, [prompt], multimask, spread)
+        return logits[0], scores[0]
+
+    def _decode_chunk(
+        self, tokens: Tensor, prompts: list[PromptTensors], multimask: bool, spread: Spread | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Prompts of one token count, all with an earlier mask or none -> (B, C, 256, 256) and (B, C).
 
         tokens: (4096, 256) of the one image, or (B, 4096, 256).
@@ -170,11 +187,15 @@ class Sam:
         coords = torch.stack([p.coords for p in prompts]).to(self.device)
         labels = torch.stack([p.labels for p in prompts]).to(self.device)
         earlier = [p.low_res for p in prompts if p.low_res is not None]
-        dense = self.prompt_encoder.dense(torch.stack(earlier).to(self.device)) if earlier else self._no_mask
-        image = tokens + dense.to(self.dtype)
-        image = image if image.dim() == 3 else image[None]
+        dense = self._no_mask if not earlier else self._dense(torch.stack(earlier))
+        image = tokens if tokens.dim() == 3 else tokens[None]
         sparse = self.prompt_encoder.points(coords, labels)
-        return self.decoder(image, self._positions, sparse, MULTI if multimask else SINGLE)
+        wanted = MULTI if multimask else SINGLE
+        return self.decoder(image, dense, self._positions, sparse, wanted, spread or _in_turn)
+
+    def _dense(self, earlier: Tensor) -> Tensor:
+        """(B, 256, 256) low-res logits -> (B, 4096, 256) in `dtype`."""
+        return self.prompt_encoder.dense(earlier.to(self.device)).to(self.dtype)
 
 
 def plain_arithmetic(function: Callable[P, R]) -> Callable[P, R]:
@@ -206,6 +227,10 @@ def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in checkpoint.state.items() if name.startswith(prefix)}
+
+
+def _in_turn(function: Callable[..., R], *columns: Sequence[Any]) -> list[R]:
+    return [function(*row) for row in zip(*columns, strict=True)]
 
 
 def _shared(tokens: Sequence[Tensor]) -> Tensor:

@@ -9,20 +9,56 @@ associative, so the tokens can be projected instead:
 
 A key bias adds the same to all scores of a row and cancels in the softmax; a value bias adds once, since
 weights sum to 1. Before the first layer all prompts without an earlier mask share the image tokens X.
+
+The image may be cut into parts that are worked on side by side (`crew.py`); tokens go among all of them.
 Token-side arithmetic is float32 always; the image side runs in the embedding's dtype.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 CHANNELS, HEADS, HEAD_CHANNELS = 256, 8, 16
+R = TypeVar("R")
+
+
+class Spread(Protocol):
+    """Calls a function for each row of some columns, in whatever order and wherever; the values in the rows' order."""
+
+    def __call__(self, function: Callable[..., R], *columns: Sequence[Any]) -> list[R]: ...
+
+
+class Seen(NamedTuple):
+    """What tokens saw in a part of the image: softmax(scores) times values, not yet divided by the sum.
+
+    top (B, 8 T, 1): the largest score; total (B, 8 T, 1): sum of exp(score - top); values (B, 8 T, 256); all float32.
+    """
+
+    top: Tensor
+    total: Tensor
+    values: Tensor
+
+
+class Told(NamedTuple):
+    """What tokens have to say to the image: probes (B, 8 T, 256), offset (B, 8, T, 1), answers (B, 8 T, 256)."""
+
+    probes: Tensor
+    offset: Tensor
+    answers: Tensor
 
 
 class CrossAttention(nn.Module):
-    """Attention between few tokens and many image tokens: 8 heads of 16 channels (official names)."""
+    """Attention between few tokens and many image tokens: 8 heads of 16 channels (official names).
+
+    The image comes in parts. Tokens look at each by itself and the looks are joined, as in "Online normalizer
+    calculation for softmax" (Milakov and Gimelshein, 2018).
+    """
 
     def __init__(self, channels: int = CHANNELS, inner: int = HEADS * HEAD_CHANNELS) -> None:
         super().__init__()
@@ -31,30 +67,48 @@ class CrossAttention(nn.Module):
         self.v_proj = nn.Linear(channels, inner)
         self.out_proj = nn.Linear(inner, channels)
 
-    def tokens_to_image(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """(B, T, 256) float32 queries; keys and values (1 or B, 4096, 256), the image without projection."""
-        batch, count = queries.shape[:2]
-        probes = _through(_heads(self.q_proj(queries)), self.k_proj.weight) * HEAD_CHANNELS**-0.5
-        scores = _product(probes.to(keys.dtype), keys.transpose(1, 2))  # (B, 8 T, 4096)
-        seen = _product(torch.softmax(scores, -1), values).float()  # (B, 8 T, 256)
-        seen = seen.view(batch, HEADS, count, -1) @ self.v_proj.weight.unflatten(0, (HEADS, -1)).mT
+    def probes(self, queries: Tensor) -> Tensor:
+        """(B, T, 256) tokens -> (B, 8 T, 256): what is to be multiplied with the image for scores; all float32."""
+        return _through(_heads(self.q_proj(queries)), self.k_proj.weight) * HEAD_CHANNELS**-0.5
+
+    def joined(self, parts: Sequence[Seen], count: int) -> Tensor:
+        """What `count` tokens saw in all parts -> (B, T, 256) float32."""
+        top = torch.stack([part.top for part in parts]).amax(0)
+        shares = [torch.exp(part.top - top) for part in parts]
+        seen = _sum([share * part.values for share, part in zip(shares, parts, strict=True)])
+        seen = seen / _sum([share * part.total for share, part in zip(shares, parts, strict=True)])
+        seen = seen.view(len(seen), HEADS, count, -1) @ self.v_proj.weight.unflatten(0, (HEADS, -1)).mT
         return self.out_proj(seen.transpose(1, 2).flatten(2) + self.v_proj.bias)
 
-    def image_to_tokens(self, residual: Tensor, image: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """What the image sees of the tokens, added to it.
-
-        residual, image: (1 or B, 4096, 256), the second with positions; keys, values: (B, T, 256) float32.
-        Returns (B, 4096, 256).
-        """
-        batch, count = keys.shape[:2]
+    def told(self, keys: Tensor, values: Tensor) -> Told:
+        """(B, T, 256) float32 tokens, as keys with their origin -> what the image is to hear."""
         heads = _heads(self.k_proj(keys)) * HEAD_CHANNELS**-0.5  # (B, 8, T, 16)
-        probes = _through(heads, self.q_proj.weight)
-        offset = heads @ self.q_proj.bias.view(HEADS, HEAD_CHANNELS, 1)  # (B, 8, T, 1)
-        scores = _product(probes.to(image.dtype), image.transpose(1, 2)).view(batch, HEADS, count, -1)
-        weights = torch.softmax(scores.add_(offset.to(scores.dtype)), 2).flatten(1, 2)  # (B, 8 T, 4096)
+        offset = heads @ self.q_proj.bias.view(HEADS, HEAD_CHANNELS, 1)
         # Each head's weights sum to 1, so an eighth of the output bias in each answer adds it once.
         answers = _through(_heads(self.v_proj(values)), self.out_proj.weight.T) + self.out_proj.bias / HEADS
-        return _add_product(residual, weights, answers.to(image.dtype))
+        return Told(_through(heads, self.q_proj.weight), offset, answers)
+
+
+def look(probes: Tensor, placed: Tensor, image: Tensor) -> Seen:
+    """What probes (B, 8 T, 256) see in a part of the image (1 or B, N, 256); placed: the same with positions."""
+    scores = _product(probes.to(image.dtype), placed.transpose(1, 2))
+    top = scores.amax(-1, keepdim=True)
+    weights = scores.sub_(top).exp_()
+    total = weights.sum(-1, keepdim=True, dtype=torch.float32)
+    return Seen(top.float(), total, _product(weights, image).float())
+
+
+def listen(told: Told, placed: Tensor, image: Tensor) -> Tensor:
+    """A part of the image (1 or B, N, 256) and what it heard, added; placed: the same with positions."""
+    batch, _, count, _ = told.offset.shape
+    scores = _product(told.probes.to(image.dtype), placed.transpose(1, 2)).view(batch, HEADS, count, -1)
+    weights = torch.softmax(scores.add_(told.offset.to(scores.dtype)), 2).flatten(1, 2)  # (B, 8 T, N)
+    return _add_product(image, weights, told.answers.to(image.dtype))
+
+
+def _sum(terms: Sequence[Tensor]) -> Tensor:
+    """Their sum, added up in order."""
+    return reduce(torch.add, terms)
 
 
 def _heads(x: Tensor) -> Tensor:
@@ -120,18 +174,21 @@ class TwoWayLayer(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(CHANNELS), nn.LayerNorm(CHANNELS)
         self.norm3, self.norm4 = nn.LayerNorm(CHANNELS), nn.LayerNorm(CHANNELS)
 
-    def forward(self, tokens: Tensor, origin: Tensor, image: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """tokens, origin (B, T, 256) float32; image (1 or B, 4096, 256); positions (4096, 256)."""
+    def among_themselves(self, tokens: Tensor, origin: Tensor) -> Tensor:
+        """What tokens make of each other; (B, T, 256) float32 throughout."""
         if self.first:
-            tokens = self.self_attn(tokens, tokens)
-        else:
-            tokens = tokens + self.self_attn(tokens + origin, tokens)
-        tokens = self.norm1(tokens)
-        placed = image + positions
-        tokens = self.norm2(tokens + self.cross_attn_token_to_image.tokens_to_image(tokens + origin, placed, image))
-        tokens = self.norm3(tokens + self.mlp(tokens))
-        image = self.cross_attn_image_to_token.image_to_tokens(image, placed, tokens + origin, tokens)
-        return tokens, _norm(self.norm4, image)
+            return self.norm1(self.self_attn(tokens, tokens))
+        return self.norm1(tokens + self.self_attn(tokens + origin, tokens))
+
+    def having_seen(self, tokens: Tensor, parts: Sequence[Seen]) -> Tensor:
+        """What tokens make of what they saw."""
+        seen = self.cross_attn_token_to_image.joined(parts, tokens.shape[1])
+        tokens = self.norm2(tokens + seen)
+        return self.norm3(tokens + self.mlp(tokens))
+
+    def having_heard(self, told: Told, placed: Tensor, image: Tensor) -> Tensor:
+        """What a part of the image makes of what it is told."""
+        return _norm(self.norm4, listen(told, placed, image))
 
 
 def _norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
@@ -148,11 +205,70 @@ class TwoWayTransformer(nn.Module):
         self.final_attn_token_to_image = CrossAttention()
         self.norm_final_attn = nn.LayerNorm(CHANNELS)
 
-    def forward(self, origin: Tensor, image: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """origin (B, T, 256) float32, image (1 or B, 4096, 256) -> tokens and image after the last layer."""
-        tokens = origin
-        for layer in self.layers:
-            tokens, image = layer(tokens, origin, image, positions)
+    def forward(
+        self,
+        origin: Tensor,
+        image: Sequence[Tensor],
+        dense: Sequence[Tensor],
+        positions: Sequence[Tensor],
+        finish: Callable[[Tensor], R],
+        spread: Spread,
+    ) -> tuple[Tensor, list[R]]:
+        """Between two exchanges of tokens and image, each part of the image goes its own way: three rounds.
+
+        Args:
+            origin: (B, T, 256) float32 tokens.
+            image: parts of (1 or B, N, 256). dense: what is to be added to each. positions: theirs, (N, 256).
+            finish: what is to be made of each part after the last layer, in the same go.
+            spread: does a round's work for each part.
+
+        Returns:
+            The tokens after the last look, and what `finish` made of each part.
+        """
+        first, second = self.layers[0], self.layers[1]
         last = self.final_attn_token_to_image
-        tokens = tokens + last.tokens_to_image(tokens + origin, image + positions, image)
-        return self.norm_final_attn(tokens), image
+        tokens = first.among_themselves(origin, origin)
+        work = _first_round(first, tokens + origin)
+        image, placed, seen = _columns(spread(work, image, dense, positions))
+        tokens = first.having_seen(tokens, seen)
+        told = first.cross_attn_image_to_token.told(tokens + origin, tokens)
+        tokens = second.among_themselves(tokens, origin)
+        work = _next_round(first, told, second.cross_attn_token_to_image, tokens + origin)
+        image, placed, seen = _columns(spread(work, image, placed, positions))
+        tokens = second.having_seen(tokens, seen)
+        told = second.cross_attn_image_to_token.told(tokens + origin, tokens)
+        work = _next_round(second, told, last, tokens + origin, finish)
+        finished, _, seen = _columns(spread(work, image, placed, positions))
+        return self.norm_final_attn(tokens + last.joined(seen, tokens.shape[1])), finished
+
+
+def _first_round(layer: TwoWayLayer, queries: Tensor) -> Callable[..., tuple[Tensor, Tensor, Seen]]:
+    probes = layer.cross_attn_token_to_image.probes(queries)
+
+    def work(image: Tensor, dense: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Seen]:
+        image = image + dense
+        placed = image + positions
+        return image, placed, look(probes, placed, image)
+
+    return work
+
+
+def _next_round(
+    layer: TwoWayLayer,
+    told: Told,
+    looking: CrossAttention,
+    queries: Tensor,
+    finish: Callable[[Tensor], Any] = lambda image: image,
+) -> Callable[..., tuple[Any, Tensor, Seen]]:
+    probes = looking.probes(queries)
+
+    def work(image: Tensor, placed: Tensor, positions: Tensor) -> tuple[Any, Tensor, Seen]:
+        image = layer.having_heard(told, placed, image)
+        placed = image + positions
+        return finish(image), placed, look(probes, placed, image)
+
+    return work
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from io import TextIOWrapper
 from typing import Annotated
@@ -77,4 +78,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal of plain ASCII cannot show all we print
+    # Read when torch is loaded. Threads that spin for one another cost five times as much where a core is not theirs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     app()

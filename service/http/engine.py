@@ -10,10 +10,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
+from ...models.crew import crew
 from ...models.frame import Frame
 from ..images import Picture
 from ..masks import Mask
@@ -65,8 +67,8 @@ class Engine:
     ) -> None:
         self.segmenter = segmenter
         self._on_out_of_memory, self._on_broken = on_out_of_memory, on_broken
-        alone = segmenter.provenance["device"] == "cpu"  # where the same question must give the same bits
-        self._most = {True: 1 if alone else MOST_ENCODED, False: 1 if alone else MOST_DECODED}
+        self._side_by_side = segmenter.provenance["device"] == "cpu"  # each by itself, with the same bits always
+        self._most = {True: 1, False: crew().size} if self._side_by_side else {True: MOST_ENCODED, False: MOST_DECODED}
 
     def together(self, kind: Hashable) -> int:
         """How many pieces of a kind go at once: what the device gains by, and has memory for."""
@@ -110,8 +112,14 @@ class Engine:
             images = self.segmenter.open_together([(work.picture, work.frame) for work in works])
             return [image.without_pixels() for image in images]
         multimask = kind == decode_kind(multimask=True)
+        if self._side_by_side:
+            return crew().map(partial(_answer, multimask=multimask), works)
         masks = ask_together([(work.image, work.prompt) for work in works], multimask=multimask)
         return [work.finish(own) for work, own in zip(works, masks, strict=True)]
+
+
+def _answer(work: Decode, multimask: bool) -> Any:
+    return work.finish(ask_together([(work.image, work.prompt)], multimask=multimask)[0])
 
 
 def _is_device_error(error: Exception) -> bool:

@@ -13,7 +13,9 @@ from segment_anything.modeling import PromptEncoder as OriginalPrompts
 from segment_anything.modeling import TwoWayTransformer
 from torch import Tensor
 
+import clickmask.models.sam as models_sam
 from clickmask.models.checkpoints import Checkpoint, load_checkpoint
+from clickmask.models.crew import Crew
 from clickmask.models.frame import Frame
 from clickmask.models.sam import PromptTensors, Sam
 
@@ -167,3 +169,16 @@ def test_tokens_are_left_as_they_were(sam: Sam, tokens: Tensor) -> None:
     before = tokens.clone()
     sam.decode(tokens, _prompts()[:5], multimask=True)
     assert torch.equal(tokens, before)
+
+
+def test_answers_do_not_depend_on_the_number_of_threads_by_one_bit(
+    sam: Sam, tokens: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    single = Crew(2)  # its threads compute alone, as a crew of one is for threads that do
+    answers = []
+    for size in (1, 2, 5):
+        monkeypatch.setattr(models_sam, "crew", lambda ours=Crew(size): ours)
+        answers += single.map(lambda prompts: sam.decode(tokens, prompts, multimask=True), [_prompts()])
+    for other in answers[1:]:
+        for (logits, scores), (expected, their_scores) in zip(other, answers[0], strict=True):
+            assert torch.equal(logits, expected) and torch.equal(scores, their_scores)
