@@ -225,7 +225,7 @@ class TwoWayTransformer(nn.Module):
         Returns:
             The tokens after the last look, and what `finish` made of each part.
         """
-        first, second = self.layers[0], self.layers[1]
+        first, second = (layer for layer in self.layers if isinstance(layer, TwoWayLayer))
         last = self.final_attn_token_to_image
         tokens = first.among_themselves(origin, origin)
         work = _first_round(first, tokens + origin)
