@@ -4,7 +4,11 @@ import { fileNameIn } from './disposition.js';
 
 /** The server answered, but not with what was asked for. */
 export class ApiError extends Error {
-  constructor(status, { code = 'unknown', message = `the server answered ${status}`, field = null } = {}, retryAfter = 1) {
+  constructor(
+    status,
+    { code = 'unknown', message = `the server answered ${status}`, field = null } = {},
+    retryAfter = 1,
+  ) {
     super(message);
     Object.assign(this, { name: 'ApiError', status, code, field, retryAfter });
   }
@@ -113,7 +117,12 @@ export class Api {
 
   async #call(path, body, signal) {
     const headers = { 'Content-Type': 'application/json' };
-    const response = await this.#fetch(this.root + path, { method: 'POST', headers, body: JSON.stringify(body), signal });
+    const response = await this.#fetch(this.root + path, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+      signal,
+    });
     if (response.ok) return response;
     const value = readJson(await response.text());
     throw new ApiError(response.status, value?.error, retryAfter(response.headers.get('Retry-After')));

@@ -52,7 +52,9 @@ export class Asker {
     if (maskOf(question.previous)?.maskId === null) await this.#askAgain(question.previous); // it came from a file
     for (let tries = 0; ; tries += 1) {
       try {
-        return await this.remote.retelling(question.source, (id) => this.remote.api.masks(id, toRequest(question, scale)));
+        return await this.remote.retelling(question.source, (id) =>
+          this.remote.api.masks(id, toRequest(question, scale)),
+        );
       } catch (error) {
         if (error.code !== 'mask_gone' || tries === 2) throw error;
         await this.#askAgain(question.previous);

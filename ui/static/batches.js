@@ -12,8 +12,12 @@ const JOINED = {
   png: renumbered,
   cutout: renumbered,
   coco: joinedDocuments((documents) => onOneImage(mergeCoco(documents))),
-  json: joinedDocuments((documents, begins) => withAll('objects', documents, (object, n) => ({ ...object, index: object.index + begins[n] }))),
-  labelme: joinedDocuments((documents, begins) => withAll('shapes', documents, (shape, n) => grouped(shape, begins[n]))),
+  json: joinedDocuments((documents, begins) =>
+    withAll('objects', documents, (object, n) => ({ ...object, index: object.index + begins[n] })),
+  ),
+  labelme: joinedDocuments((documents, begins) =>
+    withAll('shapes', documents, (shape, n) => grouped(shape, begins[n])),
+  ),
 };
 
 /**
@@ -58,7 +62,11 @@ function joinedDocuments(join) {
 /** Documents about the same image have it once. */
 function onOneImage(document) {
   const [image] = document.images;
-  return { ...document, images: [image], annotations: document.annotations.map((row) => ({ ...row, image_id: image.id })) };
+  return {
+    ...document,
+    images: [image],
+    annotations: document.annotations.map((row) => ({ ...row, image_id: image.id })),
+  };
 }
 
 const withAll = (list, documents, change) => ({
@@ -70,5 +78,6 @@ const grouped = (shape, begin) => (shape.group_id === null ? shape : { ...shape,
 
 function tooMany(format, count) {
   const [most, all] = [MOST, count].map((number) => number.toLocaleString('en'));
-  return `The format ${format} shows all objects in one picture, ${most} at most, and here are ${all}: leave it out, or hide some objects.`;
+  const limit = `The format ${format} shows all objects in one picture, ${most} at most, and here are ${all}`;
+  return `${limit}: leave it out, or hide some objects.`;
 }

@@ -29,7 +29,11 @@ export async function takePicture(parent) {
 
 /** Its pictures are better than a video's: light, focus, all of the sensor. */
 function fromCameraApp() {
-  const input = Object.assign(document.createElement('input'), { type: 'file', accept: 'image/*', capture: 'environment' });
+  const input = Object.assign(document.createElement('input'), {
+    type: 'file',
+    accept: 'image/*',
+    capture: 'environment',
+  });
   return new Promise((resolve) => {
     input.onchange = () => resolve(input.files[0] ?? null);
     input.oncancel = () => resolve(null);
@@ -65,7 +69,12 @@ function fromWindow(parent, stream) {
 function buildWindow(stream) {
   const dialog = element('dialog', { className: 'cm-camera', ariaLabel: 'Camera' });
   const video = element('video', { muted: true, autoplay: true, playsInline: true, srcObject: stream });
-  const shutter = element('button', { className: 'cm-shutter', type: 'button', textContent: 'Take photo', disabled: true });
+  const shutter = element('button', {
+    className: 'cm-shutter',
+    type: 'button',
+    textContent: 'Take photo',
+    disabled: true,
+  });
   const close = element('button', { type: 'button', textContent: 'Cancel', onclick: () => dialog.close() });
   const row = element('div', { className: 'cm-camera-buttons' });
   video.onloadeddata = () => {

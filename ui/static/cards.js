@@ -11,19 +11,26 @@ export class Cards {
   #before = null; // what had the focus before a label
 
   /**
-   * list, header: where to. actions: select(id, adding), reopen, rename, recolour, setHidden, showAll, setLocked, remove,
-   * reorder, hover(id | null). thumbnail(mask, size): a canvas.
+   * list, header: where to. actions: select(id, adding), reopen, rename, recolour, setHidden, showAll, setLocked,
+   * remove, reorder, hover(id | null). thumbnail(mask, size): a canvas.
    */
   constructor(list, header, actions, thumbnail) {
     Object.assign(this, { list, actions, thumbnail });
     this.count = el('span', { class: 'cm-count', 'aria-live': 'polite' });
-    this.filter = el('select', { 'aria-label': 'Show objects labelled', onchange: () => this.#setFilter(this.filter.value) });
+    this.filter = el('select', {
+      'aria-label': 'Show objects labelled',
+      onchange: () => this.#setFilter(this.filter.value),
+    });
     this.sight = [
       el('button', { type: 'button', title: 'Show all objects', onclick: () => actions.showAll(true) }, 'Show'),
       el('button', { type: 'button', title: 'Hide all objects', onclick: () => actions.showAll(false) }, 'Hide'),
     ];
     this.labels = el('datalist', { id: 'cm-labels' });
-    this.none = el('p', { class: 'cm-none' }, 'Click a thing on the photo and finish it: finished objects are listed here.');
+    this.none = el(
+      'p',
+      { class: 'cm-none' },
+      'Click a thing on the photo and finish it: finished objects are listed here.',
+    );
     header.append(this.count, this.filter, ...this.sight, this.labels);
     list.before(this.none);
   }
@@ -107,7 +114,9 @@ export class Cards {
     root.addEventListener('pointerenter', () => actions.hover(id));
     root.addEventListener('pointerleave', () => actions.hover(null));
     root.addEventListener('keydown', (event) => event.target === root && this.#key(event, id));
-    root.addEventListener('dragstart', (event) => event.dataTransfer.setData('application/x-clickmask-object', String(id)));
+    root.addEventListener('dragstart', (event) =>
+      event.dataTransfer.setData('application/x-clickmask-object', String(id)),
+    );
     root.addEventListener('dragover', (event) => carriesObject(event) && event.preventDefault());
     root.addEventListener('drop', (event) => carriesObject(event) && this.#dropOn(event, id));
   }
@@ -116,7 +125,8 @@ export class Cards {
     const step = { ArrowUp: 1, ArrowDown: -1 }[event.key];
     const { actions } = this;
     if (step && (event.ctrlKey || event.metaKey)) this.#move(id, this.#rank(id) + step);
-    else if (step) (step > 0 ? event.currentTarget.previousElementSibling : event.currentTarget.nextElementSibling)?.focus();
+    else if (step)
+      (step > 0 ? event.currentTarget.previousElementSibling : event.currentTarget.nextElementSibling)?.focus();
     else if (event.key === 'Enter') actions.reopen(id);
     else if (event.key === ' ') actions.select(id, event.ctrlKey || event.metaKey);
     else if (event.key === 'Delete') actions.remove(id);
@@ -126,7 +136,13 @@ export class Cards {
   }
 
   #labelField(id) {
-    const field = el('input', { class: 'cm-label', list: 'cm-labels', placeholder: 'no label', 'aria-label': 'Label', maxlength: 200 });
+    const field = el('input', {
+      class: 'cm-label',
+      list: 'cm-labels',
+      placeholder: 'no label',
+      'aria-label': 'Label',
+      maxlength: 200,
+    });
     field.addEventListener('blur', () => (this.#before = null));
     field.addEventListener('change', () => this.actions.rename(id, field.value.trim()));
     field.addEventListener('keydown', (event) => {
@@ -196,7 +212,10 @@ export class Cards {
     this.offered = text;
     if (!labels.includes(this.#filter)) this.#filter = '';
     this.labels.replaceChildren(...labels.map((label) => el('option', { value: label })));
-    this.filter.replaceChildren(el('option', { value: '' }, 'all labels'), ...labels.map((label) => el('option', {}, label)));
+    this.filter.replaceChildren(
+      el('option', { value: '' }, 'all labels'),
+      ...labels.map((label) => el('option', {}, label)),
+    );
     this.filter.value = this.#filter;
     this.filter.hidden = labels.length === 0;
   }

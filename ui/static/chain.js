@@ -66,7 +66,11 @@ export function movePoint(making, point, x, y) {
 export const deletePoint = (making, point) => without(making, pointsOf(making)[point].element);
 
 /** Without the box. */
-export const clearBox = (making) => without(making, making.elements.findIndex((element) => 'box' in element));
+export const clearBox = (making) =>
+  without(
+    making,
+    making.elements.findIndex((element) => 'box' in element),
+  );
 
 /** Without the newest element. */
 export const dropLast = (making) => without(making, making.elements.length - 1);

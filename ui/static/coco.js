@@ -51,7 +51,9 @@ function categoriesOf(names) {
   return sorted.map((name, at) => ({ id: at + 1, name, supercategory: '' }));
 }
 
-/** The order of Python's strings; JavaScript's own is by UTF-16 units, which puts rare characters before some others. */
+/**
+ * The order of Python's strings; JavaScript's own is by UTF-16 units, which puts rare characters before some others.
+ */
 function byCodePoints(one, other) {
   const [left, right] = [Array.from(one), Array.from(other)];
   const at = left.findIndex((letter, place) => letter !== right[place]);

@@ -1,6 +1,5 @@
 /** What each command of the keys' table, and each button, does. */
 
-
 const OPACITY_STEP = 0.1;
 
 /** {command: function}; bench: the Workbench; more: {documents, choose, camera, exporter, menu, help}. */
@@ -50,7 +49,8 @@ export function commandsOf(bench, { documents, choose, camera, exporter, menu, h
     up: () => hand.step(0, -1),
     down: () => hand.step(0, 1),
   };
-  for (const tool of ['box', 'brush', 'eraser', 'lasso', 'select', 'hand']) commands[`${tool}Tool`] = () => tools.take(tool);
+  for (const tool of ['box', 'brush', 'eraser', 'lasso', 'select', 'hand'])
+    commands[`${tool}Tool`] = () => tools.take(tool);
   for (const number of [1, 2, 3]) commands[`candidate${number}`] = () => bench.chips.choose(number);
   for (let number = 1; number <= 9; number += 1) commands[`label${number}`] = () => label(number);
   return commands;
@@ -69,7 +69,10 @@ export function commandsOf(bench, { documents, choose, camera, exporter, menu, h
 
   function lock(things) {
     const isLocked = things.every(({ locked }) => locked);
-    bench.editor.lock(things.map(({ id }) => id), !isLocked);
+    bench.editor.lock(
+      things.map(({ id }) => id),
+      !isLocked,
+    );
   }
 
   function hide(things) {
@@ -89,4 +92,3 @@ export function commandsOf(bench, { documents, choose, camera, exporter, menu, h
 }
 
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-

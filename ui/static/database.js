@@ -26,7 +26,10 @@ export class StoreError extends Error {
 /** There is no room left for this page in the browser's storage. */
 export class StorageFull extends StoreError {
   constructor(cause) {
-    super('The browser has no room left for this: it is not kept after a reload. Remove photos you have finished.', cause);
+    super(
+      'The browser has no room left for this: it is not kept after a reload. Remove photos you have finished.',
+      cause,
+    );
     this.name = 'StorageFull';
   }
 }
@@ -169,5 +172,8 @@ function explained(error) {
   if (error?.name === 'QuotaExceededError') return new StorageFull(error);
   if (error?.name === 'VersionError')
     return new StoreError('Another tab has a newer version of this page. Reload this one to keep your work.', error);
-  return new StoreError(`The browser could not keep this: ${error?.message || error?.name || 'no reason given'}.`, error);
+  return new StoreError(
+    `The browser could not keep this: ${error?.message || error?.name || 'no reason given'}.`,
+    error,
+  );
 }

@@ -1,4 +1,6 @@
-/** The file name that an answer's `Content-Disposition` gives (RFC 6266): the full one, else the plain one, else null. */
+/**
+ * The file name that an answer's `Content-Disposition` gives (RFC 6266): the full one, else the plain one, else null.
+ */
 export function fileNameIn(header) {
   if (!header) return null;
   const full = /;\s*filename\*\s*=\s*UTF-8'[^']*'([^;\s]+)/i.exec(header)?.[1];

@@ -12,7 +12,7 @@ const LONGEST = 40; // characters
 /**
  * A dark tag above the object, or in its upper part where there is no room above; always on the canvas.
  * @param {CanvasRenderingContext2D} context
- * @param {import("./view.js").View} view
+ * @param {import('./view.js').View} view
  * @param {{mask: object, colour: number[], label: string}} object
  */
 export function drawLabel(context, view, { mask, colour, label }) {

@@ -11,7 +11,7 @@ const DARK = 'rgb(0 0 0 / 0.55)';
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {import("./view.js").View} view
+ * @param {import('./view.js').View} view
  * @param {{points: number[][], labels: number[], box: number[] | null, pending: {x, y, label} | null,
  *          selectedPoint: number | null}} prompts image coordinates
  */

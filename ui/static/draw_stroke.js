@@ -5,7 +5,7 @@ import { css } from './palette.js';
 /**
  * Fills the stroke with the context's fill style, in image coordinates.
  * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} context
- * @param {import("./strokes.js").Stroke} stroke
+ * @param {import('./strokes.js').Stroke} stroke
  * @param {number} [leastRadius] image pixels
  */
 export function fillStroke(context, { kind, radius, points }, leastRadius = 0) {
@@ -20,7 +20,7 @@ export function fillStroke(context, { kind, radius, points }, leastRadius = 0) {
 /**
  * The stroke under way, as if it were laid on the mask below it already.
  * @param {CanvasRenderingContext2D} context in image coordinates, with the mask drawn
- * @param {import("./strokes.js").Stroke} stroke
+ * @param {import('./strokes.js').Stroke} stroke
  * @param {number[]} colour [r, g, b]
  * @param {number} opacity
  */

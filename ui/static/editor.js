@@ -28,7 +28,10 @@ export class Editor {
     return this.placed ?? this.current?.making ?? null;
   }
 
-  /** What a click at this place would go on with: the object in the making or a new one, seen so that the place is in it. */
+  /**
+   * What a click at this place would go on with: the object in the making or a new one, seen so that the place is in
+   * it.
+   */
   at([x, y]) {
     return this.#fitting(this.making ?? this.#fresh(), [x, y, x, y]);
   }
@@ -105,7 +108,8 @@ export class Editor {
       return;
     }
     let { state } = this;
-    for (const id of this.selected) state = this.#remade(state, id, chain.setClean(session.find(state, id).making, share));
+    for (const id of this.selected)
+      state = this.#remade(state, id, chain.setClean(session.find(state, id).making, share));
     this.#run('Clean up', state);
   }
 
@@ -123,7 +127,11 @@ export class Editor {
     if (!current) return;
     let { making } = current;
     if (this.settings.keepsOff) making = this.#keptOff(making, current.id);
-    const state = session.commit({ ...this.state, current: { ...current, making } }, this.settings.label, this.doc.finals.begin(making));
+    const state = session.commit(
+      { ...this.state, current: { ...current, making } },
+      this.settings.label,
+      this.doc.finals.begin(making),
+    );
     this.#run('Finish object', state);
     this.#settle(current.id);
   }
@@ -196,7 +204,14 @@ export class Editor {
     }
     const id = this.state.next;
     const final = { mask: things[0].final.mask, isReady: false };
-    this.#run('Merge', session.merge(this.state, things.map((thing) => thing.id), final));
+    this.#run(
+      'Merge',
+      session.merge(
+        this.state,
+        things.map((thing) => thing.id),
+        final,
+      ),
+    );
     this.selected = new Set([id]);
     this.#settle(id);
   }
@@ -269,7 +284,8 @@ export class Editor {
 
   #settle(id) {
     const thing = session.find(this.state, id);
-    if (thing) this.doc.finals.settle(thing).catch((error) => this.tell(`${thing.label || 'The object'}: ${error.message}`));
+    if (thing)
+      this.doc.finals.settle(thing).catch((error) => this.tell(`${thing.label || 'The object'}: ${error.message}`));
   }
 
   #selectedThings() {

@@ -27,12 +27,17 @@ export class Exporter {
   /** An object's cut-out on the clipboard. */
   async copy(things) {
     if (!navigator.clipboard?.write) {
-      this.page.toasts.error('The browser lets no page copy pictures here: open the page over https, or save the cut-out.');
+      this.page.toasts.error(
+        'The browser lets no page copy pictures here: open the page over https, or save the cut-out.',
+      );
       return;
     }
-    const blob = this.#written(this.page.bench.doc, things.slice(0, 1), { ...this.options, formats: ['cutout'] }).then((file) => file.blob);
+    const blob = this.#written(this.page.bench.doc, things.slice(0, 1), { ...this.options, formats: ['cutout'] }).then(
+      (file) => file.blob,
+    );
     await this.#tell(async () => {
-      await navigator.clipboard.write([new ClipboardItem({ 'image/png': blob })]); // a promise: the click's right must not expire
+      // A promise: the click's right must not expire.
+      await navigator.clipboard.write([new ClipboardItem({ 'image/png': blob })]);
       this.page.toasts.say('The cut-out is on the clipboard.');
     });
   }
@@ -68,7 +73,8 @@ export class Exporter {
     }
     if (!images.length) throw new Error('There is no finished object to export yet.');
     const stop = { name: 'Stop', run: () => this.#cancel.abort() };
-    const onProgress = (done, all) => toasts.say(`Exporting: ${done} of ${all} photos`, { key: 'export', action: stop, stays: true });
+    const onProgress = (done, all) =>
+      toasts.say(`Exporting: ${done} of ${all} photos`, { key: 'export', action: stop, stays: true });
     const { exportAll } = await writers();
     const file = await exportAll(api, images, this.options, onProgress, this.#cancel.signal);
     toasts.drop('export');
@@ -91,7 +97,13 @@ export class Exporter {
   }
 }
 
-const imageOf = (doc) => ({ id: doc.id, name: doc.name, size: doc.size, ensureImage: () => doc.remote.id(), forget: () => doc.remote.forget() });
+const imageOf = (doc) => ({
+  id: doc.id,
+  name: doc.name,
+  size: doc.size,
+  ensureImage: () => doc.remote.id(),
+  forget: () => doc.remote.forget(),
+});
 
 /** The objects as the API takes them, their masks at the image's own resolution. */
 async function objectsOf(doc, things) {
@@ -103,6 +115,11 @@ async function objectsOf(doc, things) {
 function toObject(thing, mask) {
   const { score, stability, rle, bounds } = mask;
   const question = thing.making.answers.at(-1)?.question;
-  const prompt = question && { points: question.points, labels: question.labels, box: question.box, previous: question.previous !== null };
+  const prompt = question && {
+    points: question.points,
+    labels: question.labels,
+    box: question.box,
+    previous: question.previous !== null,
+  };
   return { rle: bounds === null ? null : rle, label: thing.label || null, score, stability, ...(prompt && { prompt }) };
 }

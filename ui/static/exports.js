@@ -1,7 +1,7 @@
 /**
  * Files out: of one image as the API makes them, of many in one zip.
  *
- *     Exported {id, name, ensureImage(), forget()}   ensureImage: promise of the server's id for the image, brought there
+ *     Exported {id, name, ensureImage(), forget()}   ensureImage: promise of the server's id for it, brought there
  *                                                    where need be; forget: the server has lost it
  *     Options  {formats, pad, feather, polygons, tolerance}      as the API has them; all but formats may be absent
  *     File     {name, blob}
@@ -81,7 +81,9 @@ async function filesOf(api, image, options, signal) {
   };
   const { objects } = image;
   const isMany = objects.length > MOST;
-  const files = isMany ? await inBatches(options.formats, objects, (format, batch) => askFor([format], batch)) : await askFor(options.formats, objects);
+  const files = isMany
+    ? await inBatches(options.formats, objects, (format, batch) => askFor([format], batch))
+    : await askFor(options.formats, objects);
   return files.map(({ name, blob }) => ({ name: renamed(name, image), blob }));
 }
 
@@ -103,8 +105,8 @@ async function finish({ documents, files, archive, failed }) {
 }
 
 /**
- * For each image `asked`, the name that stands in the documents, and `stem`, with which its files begin: a.jpg and a.png
- * stay what they are, but the files about them cannot both be called a_mask.png.
+ * For each image `asked`, the name that stands in the documents, and `stem`, with which its files begin: a.jpg and
+ * a.png stay what they are, but the files about them cannot both be called a_mask.png.
  */
 function namesOf(images) {
   const fitted = images.map(({ name }) => fit(name));
@@ -138,6 +140,8 @@ async function ask(api, { asked, objects, ensureImage, forget }, options, signal
 function unlessAborted(promise, signal) {
   if (!signal) return promise;
   signal.throwIfAborted();
-  const aborted = new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
+  const aborted = new Promise((_, reject) =>
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+  );
   return Promise.race([promise, aborted]);
 }

@@ -47,7 +47,10 @@ export class Finals {
     const mask = await this.#apply(known.mask, strokes.slice(known.strokes.length));
     this.#painting.delete(strokes);
     const entries = [...(this.#painted.get(base) ?? []), { strokes, mask }];
-    this.#painted.set(base, entries.sort((a, b) => a.strokes.length - b.strokes.length));
+    this.#painted.set(
+      base,
+      entries.sort((a, b) => a.strokes.length - b.strokes.length),
+    );
     this.onReady();
   }
 

@@ -11,7 +11,9 @@ const HIDDEN = /^(\.|Thumbs\.db$|desktop\.ini$)/i; // what systems leave in fold
 export async function filesOf(transfer) {
   const items = [...transfer.items].filter((item) => item.kind === 'file');
   const dropped = items.map((item) => ({ entry: item.webkitGetAsEntry?.() ?? null, file: item.getAsFile() }));
-  const found = await Promise.all(dropped.map(({ entry, file }) => (entry?.isDirectory ? inside(entry) : [plain(file)])));
+  const found = await Promise.all(
+    dropped.map(({ entry, file }) => (entry?.isDirectory ? inside(entry) : [plain(file)])),
+  );
   return found.flat();
 }
 

@@ -55,7 +55,16 @@ export class Gestures {
     if (event.button === 1) event.preventDefault(); // no automatic scrolling
     const marker = this.handlers.marker(screen);
     const other = event.button === 2 || event.shiftKey;
-    this.#press = { id: event.pointerId, from: this.view.toImage(...screen), screen, last: screen, other, marker, kind: null, event };
+    this.#press = {
+      id: event.pointerId,
+      from: this.view.toImage(...screen),
+      screen,
+      last: screen,
+      other,
+      marker,
+      kind: null,
+      event,
+    };
     if (event.pointerType === 'touch') this.#press.timer = setTimeout(() => this.#longPress(), LONG_PRESS);
   }
 
@@ -93,7 +102,10 @@ export class Gestures {
     const between = phase === 'move' ? (event.getCoalescedEvents?.() ?? []) : [];
     const places = between.length ? between.map((one) => this.#at(one)) : [screen];
     for (const place of places) {
-      this.handlers.drag(this.#press.kind, phase, this.#press.from, this.view.toImage(...place), { ...this.#press, event });
+      this.handlers.drag(this.#press.kind, phase, this.#press.from, this.view.toImage(...place), {
+        ...this.#press,
+        event,
+      });
     }
   }
 

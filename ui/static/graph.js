@@ -53,4 +53,6 @@ function countUses(value) {
 const isParent = (part) => typeof part === 'object' && part !== null;
 
 const mapped = (part, change) =>
-  Array.isArray(part) ? part.map(change) : Object.fromEntries(Object.entries(part).map(([key, value]) => [key, change(value)]));
+  Array.isArray(part)
+    ? part.map(change)
+    : Object.fromEntries(Object.entries(part).map(([key, value]) => [key, change(value)]));

@@ -17,7 +17,19 @@ export class Hand {
    * over(id | null): of the select tool. redraw(): cursor or dragged changed.
    */
   constructor(now, { stage, hover, tools }, { select, reopen, menu, over, redraw }) {
-    Object.assign(this, { now, stage, hover, tools, select, reopen, menu, over, redraw, point: null, isShifted: false });
+    Object.assign(this, {
+      now,
+      stage,
+      hover,
+      tools,
+      select,
+      reopen,
+      menu,
+      over,
+      redraw,
+      point: null,
+      isShifted: false,
+    });
   }
 
   /** For Gestures: the number of the point marker at a screen point, or null. */

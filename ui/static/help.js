@@ -21,7 +21,8 @@ const GESTURES = [
 
 /** Show it, over everything, until it is closed. */
 export function showHelp(app, keyMap) {
-  const rows = (pairs) => pairs.map(([left, right]) => el('tr', {}, el('th', { scope: 'row' }, left), el('td', {}, right)));
+  const rows = (pairs) =>
+    pairs.map(([left, right]) => el('tr', {}, el('th', { scope: 'row' }, left), el('td', {}, right)));
   const dialog = el(
     'dialog',
     { class: 'cm-help', 'aria-labelledby': 'cm-help-title' },

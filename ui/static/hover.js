@@ -22,8 +22,9 @@ export class Hover {
   #pinged = -Infinity;
 
   /**
-   * remoteNow(): the open image's Remote once it is encoded, or null. onPreview(mask | null, times): what to draw; times is
-   * {asked, answered} by performance.now(). onLine(isSlow): the line became too slow for previews, or quick again.
+   * remoteNow(): the open image's Remote once it is encoded, or null. onPreview(mask | null, times): what to draw;
+   * times is {asked, answered} by performance.now(). onLine(isSlow): the line became too slow for previews, or quick
+   * again.
    */
   constructor(api, remoteNow, { onPreview, onLine = () => {} }) {
     Object.assign(this, { api, remoteNow, onPreview, onLine, isSlow: false, isOn: true, answered: 0 });
@@ -87,7 +88,8 @@ export class Hover {
 
   #failed(error, question, remote) {
     if (error.status === 409) return; // a newer one took its place
-    const seconds = error instanceof ApiError && error.isBusy ? error.retryAfter : error instanceof Unreachable ? 2 : 0.05;
+    const seconds =
+      error instanceof ApiError && error.isBusy ? error.retryAfter : error instanceof Unreachable ? 2 : 0.05;
     this.#notBefore = performance.now() + seconds * 1000;
     if (error.isGone && error.code !== 'mask_gone') remote.forget(question.source);
   }

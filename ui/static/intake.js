@@ -1,10 +1,15 @@
-/** Photos in, and the work on them: dropped, pasted, chosen, taken or fetched. Each is looked at before anything is sent anywhere. */
+/**
+ * Photos in, and the work on them: dropped, pasted, chosen, taken or fetched. Each is looked at before anything is sent
+ * anywhere.
+ */
 
 import { takePicture } from './camera.js';
 import { filesOf } from './folders.js';
 import { isDocument, SNIFFED, sniff } from './kinds.js';
 
-const ACCEPTED = '.jpg,.jpeg,.png,.webp,.bmp,.gif,.tif,.tiff,image/jpeg,image/png,image/webp,image/bmp,image/gif,image/tiff,.json,application/json';
+const ACCEPTED =
+  '.jpg,.jpeg,.png,.webp,.bmp,.gif,.tif,.tiff,image/jpeg,image/png,image/webp,image/bmp,image/gif,image/tiff,' +
+  '.json,application/json';
 const LARGEST_DOCUMENT = 256e6; // bytes; browsers have no longer texts than twice that
 const DROP_RESTS = 700; // milliseconds without a word of the drag after which it is over; browsers speak every 350
 
@@ -84,7 +89,9 @@ export class Intake {
       const looked = await Promise.all((await found).map((one) => this.#look(one)));
       const taken = looked.filter(({ refusal }) => !refusal);
       this.#refuse(looked.filter(({ refusal }) => refusal));
-      const [documents, files] = [true, false].map((wanted) => taken.filter(({ isText }) => isText === wanted).map(({ file }) => file));
+      const [documents, files] = [true, false].map((wanted) =>
+        taken.filter(({ isText }) => isText === wanted).map(({ file }) => file),
+      );
       if (files.length) this.onFiles(files);
       if (documents.length) this.onDocuments(documents);
     });
@@ -169,8 +176,11 @@ export const needsServerPicture = async (file) => sniff(await headOf(file)).need
 const headOf = async (file) => new Uint8Array(await file.slice(0, SNIFFED).arrayBuffer());
 
 const leftOut = (folder, count) =>
-  count === 1 ? `One file in ${folder} is no photo and was left out.` : `${count} files in ${folder} are no photos and were left out.`;
+  count === 1
+    ? `One file in ${folder} is no photo and was left out.`
+    : `${count} files in ${folder} are no photos and were left out.`;
 
-const tooLarge = ({ size }, most, who) => (size > most ? `is too large: ${mb(size)}, and ${who} at most ${mb(most)}` : null);
+const tooLarge = ({ size }, most, who) =>
+  size > most ? `is too large: ${mb(size)}, and ${who} at most ${mb(most)}` : null;
 
 const mb = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;

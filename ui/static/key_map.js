@@ -15,7 +15,11 @@ export class KeyMap {
   /** As TABLE. */
   get table() {
     const own = this.settings.keys;
-    if (own !== this.#made.own) this.#made = { own, table: TABLE.map(([command, chords, ...rest]) => [command, own[command] ?? chords, ...rest]) };
+    if (own !== this.#made.own)
+      this.#made = {
+        own,
+        table: TABLE.map(([command, chords, ...rest]) => [command, own[command] ?? chords, ...rest]),
+      };
     return this.#made.table;
   }
 

@@ -1,4 +1,6 @@
-/** The help's table of keys, in which they can be changed: a click on a key, and the next one pressed takes its place. */
+/**
+ * The help's table of keys, in which they can be changed: a click on a key, and the next one pressed takes its place.
+ */
 
 import { el } from './dom.js';
 import { chordOf } from './keys.js';
@@ -20,8 +22,15 @@ export class KeyTable {
   #draw() {
     const { keyMap } = this;
     const hint = el('p', { class: 'cm-small' }, 'To change a key, click it and press another one.');
-    const all = el('button', { type: 'button', 'data-reset': 'all', disabled: !keyMap.isAnyChanged, onclick: () => this.#resetAll() }, 'Reset all keys');
-    this.element.replaceChildren(el('div', { class: 'cm-keys-head' }, hint, all), ...Object.keys(STATES).flatMap((state) => this.#state(state)));
+    const all = el(
+      'button',
+      { type: 'button', 'data-reset': 'all', disabled: !keyMap.isAnyChanged, onclick: () => this.#resetAll() },
+      'Reset all keys',
+    );
+    this.element.replaceChildren(
+      el('div', { class: 'cm-keys-head' }, hint, all),
+      ...Object.keys(STATES).flatMap((state) => this.#state(state)),
+    );
   }
 
   #state(state) {
@@ -40,7 +49,18 @@ export class KeyTable {
     const keys = (chords.length ? chords : [null]).map((chord) => this.#key(command, chord, words));
     if (!this.keyMap.isChanged(command)) return keys;
     const title = `Reset “${words}”`;
-    const reset = el('button', { type: 'button', class: 'cm-reset', 'data-reset': command, title, 'aria-label': title, onclick: () => this.#reset(command) }, '↺');
+    const reset = el(
+      'button',
+      {
+        type: 'button',
+        class: 'cm-reset',
+        'data-reset': command,
+        title,
+        'aria-label': title,
+        onclick: () => this.#reset(command),
+      },
+      '↺',
+    );
     return [...keys, reset];
   }
 

@@ -1,8 +1,8 @@
 /**
  * Keys: one table, by the character they give, so that QWERTZ and AZERTY work. Active with the canvas focused only.
  *
- * A chord is the character in lower case, or the key's name, with "Ctrl+" and "Shift+" before; on a Mac Cmd is Ctrl. Alt
- * belongs to window managers, Tab to the browser.
+ * A chord is the character in lower case, or the key's name, with "Ctrl+" and "Shift+" before; on a Mac Cmd is Ctrl.
+ * Alt belongs to window managers, Tab to the browser.
  */
 
 /** [command, chords, when, what it says in the help]; when: 'always', 'editing' or 'idle'. */
@@ -65,7 +65,8 @@ export function conflicts(table = TABLE) {
   const claims = new Map();
   for (const [command, chords, when] of table) {
     for (const state of states(when)) {
-      for (const chord of chords) claims.set(`${state} ${chord}`, [...(claims.get(`${state} ${chord}`) ?? []), command]);
+      for (const chord of chords)
+        claims.set(`${state} ${chord}`, [...(claims.get(`${state} ${chord}`) ?? []), command]);
     }
   }
   return [...claims.values()].filter((commands) => commands.length > 1);
@@ -81,7 +82,9 @@ export function chordOf(event, isMac = IS_MAC) {
   return `${ctrl ? 'ctrl+' : ''}${shift ? 'shift+' : ''}${key}`;
 }
 
-export const IS_MAC = /Mac|iPhone|iPad/.test(globalThis.navigator?.userAgentData?.platform ?? globalThis.navigator?.platform ?? '');
+export const IS_MAC = /Mac|iPhone|iPad/.test(
+  globalThis.navigator?.userAgentData?.platform ?? globalThis.navigator?.platform ?? '',
+);
 
 export class Keys {
   /**
@@ -117,6 +120,8 @@ export class Keys {
 
   #find(chord) {
     const state = this.state();
-    return this.map.table.find(([, chords, when]) => chords.includes(chord) && (when === 'always' || when === state))?.[0];
+    return this.map.table.find(
+      ([, chords, when]) => chords.includes(chord) && (when === 'always' || when === state),
+    )?.[0];
   }
 }

@@ -68,7 +68,8 @@ function refusalOf(text) {
   const picture = find(PICTURES, text) ?? (/<svg[\s>]/i.test(text) ? 'an SVG drawing' : null);
   if (picture) return `is ${picture}, which cannot be read here: save it as JPEG or PNG first`;
   const other = find(OTHERS, text) ?? (/^\s*<(!doctype|html)/i.test(text) ? 'a web page' : null);
-  return `is ${other ?? (isText(text) ? 'a text' : 'of an unknown kind')}, not a photo: choose JPEG, PNG, WebP, BMP, GIF or TIFF`;
+  const kind = other ?? (isText(text) ? 'a text' : 'of an unknown kind');
+  return `is ${kind}, not a photo: choose JPEG, PNG, WebP, BMP, GIF or TIFF`;
 }
 
 const find = (rows, text) => rows.find(([, at, magic]) => text.startsWith(magic, at))?.[0] ?? null;

@@ -21,7 +21,10 @@ function holdLock(name, patience) {
   const options = patience ? { signal: AbortSignal.timeout(patience) } : { ifAvailable: true };
   return new Promise((resolve) => {
     const keep = (lock) => lock && new Promise((letGo) => resolve(letGo));
-    navigator.locks.request(name, options, keep).then(() => resolve(null), () => resolve(null));
+    navigator.locks.request(name, options, keep).then(
+      () => resolve(null),
+      () => resolve(null),
+    );
   });
 }
 
@@ -57,7 +60,8 @@ class Talk {
     this.#tell();
     const others = await this.#ask();
     const isOurs = !(others.get(name) <= lot);
-    if (isOurs) this.#mine.set(name, -1); // whoever comes later loses
+    if (isOurs)
+      this.#mine.set(name, -1); // whoever comes later loses
     else this.#mine.delete(name);
     return isOurs;
   }

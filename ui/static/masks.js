@@ -2,12 +2,12 @@
 
 import { area, bounds, contains, empty, resample } from './rle.js';
 
-/** The raster of a mask's pixels. @param {{rle, box}} mask @returns {import("./rle.js").Raster} */
+/** The raster of a mask's pixels. @param {{rle, box}} mask @returns {import('./rle.js').Raster} */
 export function rasterOf({ rle, box }) {
   return { width: rle.size[1], height: rle.size[0], box };
 }
 
-/** A mask of nothing on a raster. @param {import("./rle.js").Raster} raster */
+/** A mask of nothing on a raster. @param {import('./rle.js').Raster} raster */
 export function emptyMask({ width, height, box }) {
   return withPixels({ box }, empty([height, width]));
 }
@@ -21,7 +21,7 @@ export function isOn({ rle, box: [x0, y0, x1, y1] }, x, y) {
 /**
  * The mask with other pixels over the same box, measured anew.
  * @param {object} mask
- * @param {import("./rle.js").Rle} rle
+ * @param {import('./rle.js').Rle} rle
  * @returns {object} a new mask
  */
 export function withPixels(mask, rle) {
@@ -31,7 +31,7 @@ export function withPixels(mask, rle) {
 /**
  * The mask on another raster, pixel by nearest pixel.
  * @param {object} mask
- * @param {import("./rle.js").Raster} raster
+ * @param {import('./rle.js').Raster} raster
  * @returns {object} a new mask; `full` is left as it was
  */
 export function onRaster(mask, raster) {
@@ -40,7 +40,7 @@ export function onRaster(mask, raster) {
 
 /**
  * Of pixels spread over a box of the image: their area, image pixels, and their bounds there, whole pixels.
- * @param {import("./rle.js").Rle} rle
+ * @param {import('./rle.js').Rle} rle
  * @param {[number, number, number, number]} box
  * @returns {{area: number, bounds: [number, number, number, number] | null}}
  */

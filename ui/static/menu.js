@@ -13,12 +13,16 @@ export class Menu {
   }
 
   /**
-   * items: [{name, key, run}], null for a line between. place: [x, y], CSS pixels of the window. label: what it is the menu of.
-   * byKey: the first item has the focus at once. The focus goes back to where it was.
+   * items: [{name, key, run}], null for a line between. place: [x, y], CSS pixels of the window. label: what it is the
+   * menu of. byKey: the first item has the focus at once. The focus goes back to where it was.
    */
   show(items, { place, label, byKey = false }) {
     this.close();
-    const element = el('div', { class: 'cm-menu', role: 'menu', 'aria-label': label, tabindex: '-1', popover: 'manual' }, ...items.map((item) => this.#item(item)));
+    const element = el(
+      'div',
+      { class: 'cm-menu', role: 'menu', 'aria-label': label, tabindex: '-1', popover: 'manual' },
+      ...items.map((item) => this.#item(item)),
+    );
     this.#open = { element, before: document.activeElement, listening: new AbortController() };
     this.app.append(element);
     element.showPopover();
@@ -43,7 +47,13 @@ export class Menu {
       item.run();
     };
     const keys = item.key ? [el('kbd', { 'aria-hidden': 'true' }, item.key)] : [];
-    const values = { type: 'button', role: 'menuitem', tabindex: '-1', onclick: run, onpointerenter: (event) => event.currentTarget.focus() };
+    const values = {
+      type: 'button',
+      role: 'menuitem',
+      tabindex: '-1',
+      onclick: run,
+      onpointerenter: (event) => event.currentTarget.focus(),
+    };
     return el('button', values, el('span', {}, item.name), ...keys);
   }
 
@@ -77,7 +87,12 @@ export class Menu {
 /** The number of the item that a key goes to, or null. */
 function placeAfter({ key }, at, items) {
   const count = items.length;
-  const places = { ArrowDown: (at + 1) % count, ArrowUp: (Math.max(at, 0) + count - 1) % count, Home: 0, End: count - 1 };
+  const places = {
+    ArrowDown: (at + 1) % count,
+    ArrowUp: (Math.max(at, 0) + count - 1) % count,
+    Home: 0,
+    End: count - 1,
+  };
   if (key in places) return places[key];
   if (key.length !== 1 || key === ' ') return null;
   const order = items.map((_, n) => (at + 1 + n) % count);
@@ -89,5 +104,8 @@ function put(element, [x, y]) {
   const { offsetWidth: width, offsetHeight: height } = element;
   const left = Math.min(x, innerWidth - width - EDGE);
   const top = y + height > innerHeight - EDGE ? y - height : y;
-  Object.assign(element.style, { left: `${Math.max(EDGE, left)}px`, top: `${Math.max(EDGE, Math.min(top, innerHeight - height - EDGE))}px` });
+  Object.assign(element.style, {
+    left: `${Math.max(EDGE, left)}px`,
+    top: `${Math.max(EDGE, Math.min(top, innerHeight - height - EDGE))}px`,
+  });
 }

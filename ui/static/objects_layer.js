@@ -15,7 +15,7 @@ export class ObjectsLayer {
 
   paintedAt = 0;
 
-  /** @param {HTMLElement} element @param {import("./rasters.js").Rasters} rasters @param {() => void} onPainted */
+  /** @param {HTMLElement} element @param {import('./rasters.js').Rasters} rasters @param {() => void} onPainted */
   constructor(element, rasters, onPainted) {
     this.#rasters = rasters;
     this.#listener = onPainted;
@@ -32,7 +32,7 @@ export class ObjectsLayer {
   /**
    * Shows these objects at that place; of several wishes made meanwhile the last counts.
    * @param {object[]} objects the lowest first
-   * @param {import("./draw_masks.js").Place} view
+   * @param {import('./draw_masks.js').Place} view
    * @param {number} opacity
    */
   show(objects, view, opacity) {
@@ -41,7 +41,7 @@ export class ObjectsLayer {
     if (!this.#asking) this.#work();
   }
 
-  /** Moves what is shown to where the view is now. @param {import("./draw_masks.js").Place} view */
+  /** Moves what is shown to where the view is now. @param {import('./draw_masks.js').Place} view */
   follow({ scale, x, y }) {
     if (!this.#shown) return;
     const by = scale / this.#shown.scale;

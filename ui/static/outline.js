@@ -68,7 +68,7 @@ export function toPath(rings) {
 
 /**
  * The exact rings, along the pixels' edges, from corner to corner; in time and memory as the runs, not the pixels.
- * @param {import("./rle.js").Rle} rle
+ * @param {import('./rle.js').Rle} rle
  * @returns {Int32Array[]} in the mask's own pixels
  */
 export function trace(rle) {
@@ -136,7 +136,7 @@ function horizontalEdges(spans, height) {
 function linkEdges({ rows, columns }) {
   const next = new Int32Array(rows.length);
   let left = [0, 0];
-  for (let from = 0; from < columns.length; ) {
+  for (let from = 0; from < columns.length;) {
     let to = from;
     while (columns[to] === columns[from]) to += 1;
     if (left[1] > 0 && columns[left[0]] + 1 !== columns[from]) {

@@ -38,7 +38,7 @@ export class Photo {
   /**
    * Draws what can be seen of it.
    * @param {CanvasRenderingContext2D} context in image coordinates
-   * @param {import("./view.js").View} view
+   * @param {import('./view.js').View} view
    */
   draw(context, view) {
     const box = view.visibleBox();

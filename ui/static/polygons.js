@@ -1,6 +1,6 @@
 /**
- * Polygons to pixels, to the last one as `service/polygons.py` does: a pixel belongs to a ring when its middle is inside
- * it, by the even-odd rule.
+ * Polygons to pixels, to the last one as `service/polygons.py` does: a pixel belongs to a ring when its middle is
+ * inside it, by the even-odd rule.
  */
 
 import { DocumentError } from './fields.js';
@@ -13,25 +13,35 @@ const FARTHEST = 1e9;
  * The pixels inside any of the rings; what lies outside the image is cut off.
  * @param {number[][][]} rings each [[x, y], ...], three corners or more, not closed by repeating the first
  * @param {[number, number]} size [width, height]
- * @returns {import("./rle.js").Rle}
+ * @returns {import('./rle.js').Rle}
  * @throws {DocumentError} a ring is none
  */
 export function fromPolygons(rings, [width, height]) {
   const either = (below, above) => (below | above) === 1;
   const parts = rings.map((ring) => ringSpans(checked(ring), width, height));
-  return fromSpans(parts.reduce((all, part) => spans.combine(all, part, either), new Uint32Array(0)), [height, width]);
+  return fromSpans(
+    parts.reduce((all, part) => spans.combine(all, part, either), new Uint32Array(0)),
+    [height, width],
+  );
 }
 
 function checked(ring) {
-  const isCorner = (corner) => Array.isArray(corner) && corner.length === 2 && corner.every((value) => Math.abs(value) < FARTHEST);
+  const isCorner = (corner) =>
+    Array.isArray(corner) && corner.length === 2 && corner.every((value) => Math.abs(value) < FARTHEST);
   if (!Array.isArray(ring) || ring.length < 3) throw new DocumentError('a polygon must have three corners or more');
   if (!ring.every(isCorner)) throw new DocumentError('a polygon has a coordinate that is no number, or absurdly large');
   return ring;
 }
 
 function ringSpans(ring, width, height) {
-  const [left, right] = range(ring.map(([x]) => x), width);
-  const [top, bottom] = range(ring.map(([, y]) => y), height);
+  const [left, right] = range(
+    ring.map(([x]) => x),
+    width,
+  );
+  const [top, bottom] = range(
+    ring.map(([, y]) => y),
+    height,
+  );
   if (left === right || top === bottom) return new Uint32Array(0);
   const [columns, rows] = [right - left, bottom - top];
   const inside = filled(flips(ring, [left, top, right, bottom]), columns, rows);

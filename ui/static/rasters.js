@@ -32,8 +32,8 @@ export class Rasters {
   /**
    * The mask with strokes laid on it.
    * @param {object} mask
-   * @param {import("./strokes.js").Stroke[]} strokes
-   * @param {import("./rle.js").Raster} [raster] of the answer; the mask's own when left out
+   * @param {import('./strokes.js').Stroke[]} strokes
+   * @param {import('./rle.js').Raster} [raster] of the answer; the mask's own when left out
    * @returns {Promise<object>} a new mask, measured anew
    */
   async paint(mask, strokes, raster) {
@@ -47,7 +47,7 @@ export class Rasters {
    * @param {object} mask
    * @param {number} width of the image
    * @param {number} height
-   * @param {import("./strokes.js").Stroke[]} [strokes]
+   * @param {import('./strokes.js').Stroke[]} [strokes]
    * @returns {Promise<object>} a new mask that is `full`
    */
   async toFull(mask, width, height, strokes = []) {
@@ -63,7 +63,7 @@ export class Rasters {
   /**
    * A picture of objects, the lowest first, as large as the view.
    * @param {{mask: object, colour: number[], selected?: boolean, opacity?: number}[]} objects
-   * @param {import("./draw_masks.js").Place} view
+   * @param {import('./draw_masks.js').Place} view
    * @param {number} opacity of those that have none of their own
    * @returns {Promise<ImageBitmap>}
    */

@@ -15,14 +15,20 @@ export function readCoco(document) {
     const image = mapping(row, `images[${n}]`);
     const size = ['width', 'height'].map((side) => whole(image[side], `images[${n}].${side}`, 1));
     const [name, sha256] = ['file_name', 'sha256'].map((field) => text(image[field], `images[${n}].${field}`));
-    const read = async () => stateOf((rows.get(image.id) ?? []).map((found) => object(found, names, size)), size);
+    const read = async () =>
+      stateOf(
+        (rows.get(image.id) ?? []).map((found) => object(found, names, size)),
+        size,
+      );
     return { name, sha256, size, picture: null, read };
   });
 }
 
 function categories(document) {
   const rows = sequence(document.categories, 'categories').map((row, n) => mapping(row, `categories[${n}]`));
-  return new Map(rows.map(({ id, name }, n) => [whole(id, `categories[${n}].id`), text(name, `categories[${n}].name`)]));
+  return new Map(
+    rows.map(({ id, name }, n) => [whole(id, `categories[${n}].id`), text(name, `categories[${n}].name`)]),
+  );
 }
 
 /** image_id -> [[annotation, field]] */
@@ -59,7 +65,11 @@ function pixels(segmentation, field, size) {
 
 /** x, y, x, y, ... */
 function ring(flat) {
-  const isRing = Array.isArray(flat) && flat.length >= 6 && flat.length % 2 === 0 && flat.every((value) => typeof value === 'number');
+  const isRing =
+    Array.isArray(flat) &&
+    flat.length >= 6 &&
+    flat.length % 2 === 0 &&
+    flat.every((value) => typeof value === 'number');
   if (!isRing) throw new DocumentError('a polygon must be a list of numbers x, y, x, y, ..., of three corners or more');
   return Array.from({ length: flat.length / 2 }, (_, n) => [flat[2 * n], flat[2 * n + 1]]);
 }

@@ -20,7 +20,15 @@ export function readLabelMe(document, file) {
   const name = path && lastPart(path);
   const groups = grouped(sequence(document.shapes, 'shapes'));
   const read = async (size) => stateOf(await Promise.all(groups.map((group) => object(group, size))), size);
-  return [{ name, sha256: null, size: sizeOf(document), picture: photo(document, name || file.replace(/\.json$/i, '')), read }];
+  return [
+    {
+      name,
+      sha256: null,
+      size: sizeOf(document),
+      picture: photo(document, name || file.replace(/\.json$/i, '')),
+      read,
+    },
+  ];
 }
 
 /** Old files do not say it. */
@@ -79,7 +87,12 @@ const isPoint = (point) => Array.isArray(point) && point.length === 2 && point.e
 
 function rectangle(points) {
   const [[x0, y0], [x1, y1]] = two(points);
-  return [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
+  return [
+    [x0, y0],
+    [x1, y0],
+    [x1, y1],
+    [x0, y1],
+  ];
 }
 
 function circle(points) {

@@ -14,7 +14,11 @@ export function readResult(document) {
   const size = ['width', 'height'].map((side) => whole(image[side], `image.${side}`, 1));
   const [name, sha256] = ['name', 'sha256'].map((field) => text(image[field], `image.${field}`));
   const rows = sequence(document.objects, 'objects');
-  const read = async () => stateOf(rows.map((row, n) => object(mapping(row, `objects[${n}]`), `objects[${n}]`, size)), size);
+  const read = async () =>
+    stateOf(
+      rows.map((row, n) => object(mapping(row, `objects[${n}]`), `objects[${n}]`, size)),
+      size,
+    );
   return [{ name, sha256, size, picture: null, read }];
 }
 

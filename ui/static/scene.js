@@ -25,7 +25,7 @@ export function emptyScene() {
   };
 }
 
-/** @param {CanvasRenderingContext2D} context @param {import("./view.js").View} view */
+/** @param {CanvasRenderingContext2D} context @param {import('./view.js').View} view */
 export function paintPhoto(context, view, { photo }) {
   if (!photo) return false;
   enterImage(context, view);

@@ -4,7 +4,7 @@
  *     State   {objects: [Thing], current: Current | null, next}      objects from the lowest to the topmost
  *     Thing   {id, label, colour, locked, making, final: Final}
  *     Current {id, making, of}                                       of: the Thing it was opened from, or null
- *     Final   {mask: Mask, isReady}                                  replaced later, once, by the mask at full resolution
+ *     Final   {mask: Mask, isReady}                                replaced later, once, by the mask at full resolution
  *
  * States share whatever did not change, in memory and (by structured clone) in the browser's store.
  */

@@ -26,18 +26,44 @@ function shapeOf([width, height]) {
     maskId: maybe(text),
     full: flag,
   }));
-  const final = object(() => ({ mask, isReady: flag }), ({ mask: { rle: { size } }, isReady }, field) => {
-    if (isReady && size.join() !== `${height},${width}`) throw expected(`a mask of ${width} x ${height} pixels`, size, `${field}.mask`);
-  });
+  const final = object(
+    () => ({ mask, isReady: flag }),
+    (
+      {
+        mask: {
+          rle: { size },
+        },
+        isReady,
+      },
+      field,
+    ) => {
+      if (isReady && size.join() !== `${height},${width}`)
+        throw expected(`a mask of ${width} x ${height} pixels`, size, `${field}.mask`);
+    },
+  );
   const prompt = { points: list(point), labels: list(oneOf(0, 1)), box: maybe(box) };
   const question = object(() => ({ ...prompt, previous: maybe(answer), source: maybe(box), clean: real }));
   const answer = object(() => ({ question, masks: maybe(list(mask)), picked: count, error: maybe(text) }), checkPicked);
-  const element = having('box', object(() => ({ box })), object(() => ({ x: real, y: real, label: oneOf(0, 1) })));
+  const element = having(
+    'box',
+    object(() => ({ box })),
+    object(() => ({ x: real, y: real, label: oneOf(0, 1) })),
+  );
   const op = oneOf('add', 'erase');
   const painted = object(() => ({ op, kind: oneOf('brush', 'lasso'), radius: real, points: list(point) }), hasPoints);
-  const stroke = having('final', object(() => ({ op, kind: oneOf('object'), making, final })), painted);
+  const stroke = having(
+    'final',
+    object(() => ({ op, kind: oneOf('object'), making, final })),
+    painted,
+  );
   const making = object(
-    () => ({ elements: list(element), answers: list(maybe(answer)), source: maybe(box), strokes: list(stroke), clean: real }),
+    () => ({
+      elements: list(element),
+      answers: list(maybe(answer)),
+      source: maybe(box),
+      strokes: list(stroke),
+      clean: real,
+    }),
     checkAnswers,
   );
   const thing = object(() => ({ id: count, label: text, colour: count, locked: flag, making, final }));
@@ -80,6 +106,8 @@ function checkIds({ objects, current, next }, field) {
   const ids = objects.map(({ id }) => id);
   const isOwn = !current || current.of !== null || !ids.includes(current.id);
   const isNew = [...ids, ...(current ? [current.id] : [])].every((id) => id > 0 && id < next);
-  if (!isOwn || !isNew || new Set(ids).size !== ids.length) throw new DocumentError(`${field}.objects: their ids are not apart`);
-  if (current?.of && !ids.includes(current.id)) throw new DocumentError(`${field}.current: it was opened from an object that is not there`);
+  if (!isOwn || !isNew || new Set(ids).size !== ids.length)
+    throw new DocumentError(`${field}.objects: their ids are not apart`);
+  if (current?.of && !ids.includes(current.id))
+    throw new DocumentError(`${field}.current: it was opened from an object that is not there`);
 }

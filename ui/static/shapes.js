@@ -1,6 +1,6 @@
 /**
- * What plain values must look like: a check is a function of a value and of its place, which throws DocumentError. Values
- * that share parts are gone through once.
+ * What plain values must look like: a check is a function of a value and of its place, which throws DocumentError.
+ * Values that share parts are gone through once.
  */
 
 import { expected } from './fields.js';
@@ -19,26 +19,32 @@ export const oneOf = (...values) => check(`one of ${values.join(', ')}`, (value)
 
 /** So many numbers. */
 export const numbers = (length) =>
-  check(`${length} numbers`, (value) => Array.isArray(value) && value.length === length && value.every(Number.isFinite));
+  check(
+    `${length} numbers`,
+    (value) => Array.isArray(value) && value.length === length && value.every(Number.isFinite),
+  );
 
 /** The same, or null. */
 export const maybe = (inner) => (value, field) => value === null || inner(value, field);
 
 /** A list of such values. */
-export const list = (inner) => once((value, field) => {
-  if (!Array.isArray(value)) throw expected('a list', value, field);
-  value.forEach((item, n) => inner(item, `${field}[${n}]`));
-});
+export const list = (inner) =>
+  once((value, field) => {
+    if (!Array.isArray(value)) throw expected('a list', value, field);
+    value.forEach((item, n) => inner(item, `${field}[${n}]`));
+  });
 
 /**
  * An object with these fields. more(value, field): what else must hold, once they do.
- * @param {() => Record<string, (value: unknown, field: string) => void>} fields a function, so that shapes may name each other
+ * @param {() => Record<string, (value: unknown, field: string) => void>} fields a function, so that shapes may name
+ * each other
  */
-export const object = (fields, more = () => {}) => once((value, field) => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw expected('an object', value, field);
-  for (const [name, inner] of Object.entries(fields())) inner(value[name], `${field}.${name}`);
-  more(value, field);
-});
+export const object = (fields, more = () => {}) =>
+  once((value, field) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw expected('an object', value, field);
+    for (const [name, inner] of Object.entries(fields())) inner(value[name], `${field}.${name}`);
+    more(value, field);
+  });
 
 /** Those that have that field are checked as the first, others as the second. */
 export const having = (name, first, second) => (value, field) =>

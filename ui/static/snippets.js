@@ -39,7 +39,10 @@ const chosen = (making) => {
 function curlFor(making, name, address) {
   const points = pointsOf(making);
   const object = {
-    ...(points.length && { points: points.map(({ x, y }) => [round(x), round(y)]), labels: points.map(({ label }) => label) }),
+    ...(points.length && {
+      points: points.map(({ x, y }) => [round(x), round(y)]),
+      labels: points.map(({ label }) => label),
+    }),
     ...(boxOf(making) && { box: boxOf(making).map(round) }),
   };
   const prompts = JSON.stringify({ objects: [object] });

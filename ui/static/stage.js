@@ -33,7 +33,7 @@ export class Stage {
 
   /**
    * @param {HTMLElement} element positioned; the canvases fill it
-   * @param {import("./view.js").View} view is told the element's size
+   * @param {import('./view.js').View} view is told the element's size
    * @param {Rasters} [rasters] to share; it is then not closed here
    */
   constructor(element, view, rasters) {
@@ -120,7 +120,7 @@ export class Stage {
     this.#set('rubberBand', box, 'prompts');
   }
 
-  /** The stroke being drawn. @param {import("./strokes.js").Stroke | null} stroke may go on growing */
+  /** The stroke being drawn. @param {import('./strokes.js').Stroke | null} stroke may go on growing */
   setStroke(stroke) {
     this.#set('stroke', stroke?.points.length ? stroke : null, 'current', 'prompts');
   }

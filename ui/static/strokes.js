@@ -17,10 +17,10 @@ const painted = new WeakMap(); // Stroke -> {key, spans}: the same strokes are l
 
 /**
  * A mask with strokes laid on it.
- * @param {import("./rle.js").Rle} rle on `raster`
- * @param {import("./rle.js").Raster} raster
+ * @param {import('./rle.js').Rle} rle on `raster`
+ * @param {import('./rle.js').Raster} raster
  * @param {Stroke[]} strokes in their order, image coordinates
- * @returns {import("./rle.js").Rle}
+ * @returns {import('./rle.js').Rle}
  */
 export function paint(rle, raster, strokes) {
   const layers = strokes.map((stroke) => [stroke.op, strokeSpans(stroke, raster)]);
@@ -31,7 +31,7 @@ export function paint(rle, raster, strokes) {
 /**
  * The pixels of the raster under one stroke.
  * @param {Stroke} stroke
- * @param {import("./rle.js").Raster} raster
+ * @param {import('./rle.js').Raster} raster
  * @returns {Uint32Array} spans
  */
 export function strokeSpans(stroke, raster) {
@@ -42,7 +42,7 @@ export function strokeSpans(stroke, raster) {
 /**
  * How many pixels of the raster would have to be drawn for these strokes; what is remembered costs nothing.
  * @param {Stroke[]} strokes
- * @param {import("./rle.js").Raster} raster
+ * @param {import('./rle.js').Raster} raster
  * @returns {number}
  */
 export function cost(strokes, raster) {

@@ -39,7 +39,7 @@ export class Thumbnails {
   async #make() {
     if (this.#isBusy) return;
     this.#isBusy = true;
-    for (let next; (next = this.#wanted.entries().next().value); ) {
+    for (let next; (next = this.#wanted.entries().next().value);) {
       const [canvas, id] = next;
       this.drop(canvas);
       await this.#draw(canvas, id);

@@ -54,7 +54,10 @@ export class Tools {
     return Number(other !== this.isSwapped ? !adds : adds);
   }
 
-  /** A stroke of the tool in hand, in image pixels. other: as above, it erases with the brush and paints with the eraser. */
+  /**
+   * A stroke of the tool in hand, in image pixels. other: as above, it erases with the brush and paints with the
+   * eraser.
+   */
   stroke(points, scale, other = false) {
     const kind = this.tool === 'lasso' ? 'lasso' : 'brush';
     const erases = this.tool === 'eraser' || (this.tool === 'lasso' && this.mode === 'remove');

@@ -18,7 +18,7 @@ export async function withoutOrientation(file) {
 
 function exifPlaces(view) {
   const places = [];
-  for (let at = 12; at + 8 <= view.byteLength; ) {
+  for (let at = 12; at + 8 <= view.byteLength;) {
     if (view.getUint32(at) === EXIF) places.push(at);
     const length = view.getUint32(at + 4, true);
     at += 8 + length + (length % 2);

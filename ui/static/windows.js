@@ -59,5 +59,8 @@ export function windowFor(box, [width, height]) {
 function serves(open, wanted) {
   if (!open) return false;
   const holds = open[0] <= wanted[0] && open[1] <= wanted[1] && open[2] >= wanted[2] && open[3] >= wanted[3];
-  return holds && Math.max(open[2] - open[0], open[3] - open[1]) <= ROOMY * Math.max(wanted[2] - wanted[0], wanted[3] - wanted[1]);
+  return (
+    holds &&
+    Math.max(open[2] - open[0], open[3] - open[1]) <= ROOMY * Math.max(wanted[2] - wanted[0], wanted[3] - wanted[1])
+  );
 }

@@ -170,10 +170,9 @@ export class Workbench {
   #say(doc) {
     const answer = this.editor?.current && chain.lastAnswer(this.editor.current.making);
     this.status.set('photo', doc ? stateOf(doc) : 'No photo yet');
-    this.status.set(
-      'window',
-      doc?.windows?.isOpening ? 'looking closer…' : doc?.windows?.active ? 'close up: this part is encoded by itself' : '',
-    );
+    const { isOpening = false, active = null } = doc?.windows ?? {};
+    const closeUp = active ? 'close up: the visible part is encoded' : '';
+    this.status.set('window', isOpening ? 'looking closer…' : closeUp);
     this.status.set('answer', answer?.error ? answer.error : doc?.asker.waiting ? 'asking…' : '');
     this.status.set('hover', this.hover.isSlow ? 'preview off: the line is slow' : '');
     const { progress } = this.elements;

@@ -44,7 +44,7 @@ export class WriteBehind {
   }
 
   async #run(name, job) {
-    for (let isDown = false; !isDown; ) {
+    for (let isDown = false; !isDown;) {
       if (job.sent !== job.changes) this.#send(job);
       const { sent, sending } = job;
       try {
