@@ -54,7 +54,7 @@ PORT ?= 7860
 ui: .venv/.run
 	.venv/bin/clickmask ui --port $(PORT)
 
-# For the browser tests.
+# For the browser tests, and the page's benchmarks.
 browser:
 	@tests/browser/get_chromium.sh
 
@@ -71,7 +71,7 @@ check: .venv/.dev
 	$(RUN) -m pyright --pythonpath $(RUN)
 	$(RUN) -m pytest -q tests/house
 
-bench: .venv/.bench
+bench: .venv/.bench browser
 	$(RUN) benchmarks/run.py
 
 wheel: .venv/.dev
