@@ -183,7 +183,7 @@ def test_two_pages_on_one_photo_do_not_write_over_each_other(browser: Browser, p
             assert download.value.suggested_filename == "2 dogs.jpg.clickmask.json"
         else:
             two.page.click("text='Take theirs'")
-        two.wait("clickmask.bench.editor.state.objects[0]?.final.isReady")
+        two.wait("clickmask.bench.doc.session.entries.at(-1).name === 'Take the saved work'")
         two.settle()
         assert str(two.objects()) == str(one.objects())
         two.press("Control+z")
