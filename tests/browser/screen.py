@@ -18,7 +18,8 @@ PATIENCE = 15_000  # ms until a test gives up on what should take a fraction of 
 
 # Chromium notes each answer that is no success as an error: here the refusals are counted instead. So it does with
 # answers that do not come; what the page makes of that is for the tests to see.
-_REFUSED, _UNREACHABLE = "the server responded with a status of", "net::ERR_CONNECTION_RE"
+_REFUSED = "the server responded with a status of"
+_UNREACHABLE = ("net::ERR_CONNECTION_RE", "net::ERR_EMPTY_RESPONSE", "net::ERR_INCOMPLETE_CHUNKED_ENCODING")
 _GIVES_WAY = {409, 429, 503}  # so a preview is answered when a newer one came, or when there is more important work
 
 SIZE: Any = {"width": 1280, "height": 800}
@@ -53,7 +54,7 @@ class Screen:
         page.on("request", lambda request: self.asked.append(f"{request.method} {request.url}"))
 
     def _listen(self, message: Any) -> None:
-        if message.type != "error" or _UNREACHABLE in message.text:
+        if message.type != "error" or any(words in message.text for words in _UNREACHABLE):
             return
         if _REFUSED not in message.text or not _is_call(message.location["url"]):
             self.faults.append(f"console: {message.text} ({message.location['url']})")

@@ -115,6 +115,32 @@ def test_a_file_larger_than_the_server_takes_is_not_sent(desk: Screen, tmp_path:
     assert not any(line.startswith("POST") and line.endswith("/v1/images") for line in desk.asked)
 
 
+def test_while_the_next_photo_is_fetched_the_pointer_asks_about_the_one_that_is_seen(desk: Screen) -> None:
+    desk.take(DOGS, PHOTOS / "clock.jpg")
+    desk.wait("clickmask.documents.list[1].state === 'ready'")
+    desk.value(
+        "(() => { const [, next] = clickmask.documents.list; const load = next.load.bind(next);"
+        " next.load = async () => { await new Promise((go) => (window.go = go)); return load(); }; })()"
+    )
+    desk.press("d")
+    desk.wait("clickmask.documents.current !== clickmask.bench.doc && window.go !== undefined")
+    desk.move(300, 1000)  # the clock's photo is not so high
+    desk.wait("clickmask.previewMask !== null")
+    assert desk.value("clickmask.previewMask.box[3]") == 1024 and desk.unexpected() == []
+    desk.value("go()")
+    desk.wait("clickmask.bench.doc.name === 'clock.jpg'")
+
+
+def test_a_preview_that_could_not_be_given_is_asked_for_again_while_the_pointer_rests(desk: Screen) -> None:
+    desk.take(DOGS)
+    busy = {"error": {"code": "busy", "message": "too much to do for previews now", "field": None}}
+    desk.page.route(
+        "**/masks", lambda route: route.fulfill(status=503, json=busy, headers={"Retry-After": "1"}), times=1
+    )
+    desk.move(290, 300)
+    desk.wait("clickmask.previewMask !== null")
+
+
 def test_many_photos_are_a_strip_and_the_next_is_prefetched(desk: Screen) -> None:
     desk.take(DOGS, PHOTOS / "clock.jpg", PHOTOS / "fig.jpg")
     desk.wait("clickmask.documents.list[1].state === 'ready'")

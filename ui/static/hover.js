@@ -1,6 +1,6 @@
 /** The preview under the pointer: the newest question wins, and there is none where it would come late. */
 
-import { ApiError, Unreachable } from './api.js';
+import { Unreachable } from './api.js';
 import { toMask, toRequest } from './asking.js';
 import { newId } from './ids.js';
 
@@ -71,7 +71,7 @@ export class Hover {
       const more = { limit: 1, stream: this.stream, seq: asked.seq };
       this.#draw(await this.api.masks(id, toRequest(question, 'model', more)), asked);
     } catch (error) {
-      this.#failed(error, question, remote);
+      this.#failed(error, question, remote, asked);
     }
     this.#inFlight -= 1;
     this.#schedule();
@@ -86,12 +86,14 @@ export class Hover {
     this.onPreview(result ? toMask(result, answer.raster, 'model') : null, { asked: at, answered: performance.now() });
   }
 
-  #failed(error, question, remote) {
+  #failed(error, question, remote, { epoch }) {
     if (error.status === 409) return; // a newer one took its place
-    const seconds =
-      error instanceof ApiError && error.isBusy ? error.retryAfter : error instanceof Unreachable ? 2 : 0.05;
+    const isLost = error.isGone && error.code !== 'mask_gone';
+    const seconds = error.isBusy ? error.retryAfter : error instanceof Unreachable ? 2 : 0.05;
     this.#notBefore = performance.now() + seconds * 1000;
-    if (error.isGone && error.code !== 'mask_gone') remote.forget(question.source);
+    if (isLost) remote.forget(question.source);
+    // The pointer may rest where it is: then nobody else asks.
+    if ((isLost || error.isBusy || error instanceof Unreachable) && epoch === this.#epoch) this.#wanted ??= question;
   }
 
   /** Now and then, how long the line takes; while it is slow, previews rest. */

@@ -84,8 +84,9 @@ class Page {
 
   #makeBench() {
     this.tools = new Tools(() => this.bench.draw());
-    // Before the image is encoded a preview would be late, and the server would have us wait.
-    const remoteNow = () => (this.documents.current?.state === 'ready' ? this.documents.current.remote : null);
+    // Of the photo on the screen: the next one may be open already, and not shown yet. Before it is encoded a preview
+    // would be late, and the server would have us wait.
+    const remoteNow = () => (this.bench.doc?.state === 'ready' ? this.bench.doc.remote : null);
     this.hover = new Hover(this.api, remoteNow, {
       onPreview: (mask, times) => this.#preview(mask, times),
       onLine: () => this.bench.draw(),
