@@ -87,7 +87,7 @@ def _work(desk: Screen) -> None:
     desk.value(
         "(() => { const { editor } = clickmask.bench; editor.duplicate(1); editor.select([3, 4]);"
         " editor.mergeSelected(); editor.recolour(2, 9); editor.rename(2, 'été');"
-        " editor.setLocked(2, true); editor.reorder(2, 0); })()"
+        " editor.lock([2], true); editor.reorder(2, 0); })()"
     )
     desk.settle()
     desk.click(500, 900)

@@ -40,7 +40,7 @@ def _work(desk: Screen) -> None:
         desk.value("clickmask.bench.editor.reorder(1, 0)")
     desk.value("clickmask.bench.editor.select([2, 3])")
     desk.press("m")
-    desk.value("clickmask.bench.editor.setLocked(1, true)")
+    desk.value("clickmask.bench.editor.lock([1], true)")
     desk.value("clickmask.bench.editor.remove([4])")
     desk.click(*LOWER)
     desk.click(*UPPER)

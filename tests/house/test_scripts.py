@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 WIDTH = 120
+LINES_OF_A_FILE = 300
 
 # A token that may hold quotes. A slash begins a regular expression where no value can stand before it; the text between
 # `${` and `}` in a template is looked through as code is.
@@ -27,6 +28,13 @@ def test_scripts_are_written_in_one_manner(root: Path) -> None:
     for path in sorted((root / "ui" / "static").glob("*.js")):
         wrong += [f"{path.name}:{line}: {fault}" for line, fault in faults(path.read_text(encoding="utf-8"))]
     assert not wrong, "\n".join(wrong)
+
+
+def test_scripts_are_short(root: Path) -> None:
+    lengths = {
+        path.name: path.read_text(encoding="utf-8").count("\n") for path in (root / "ui" / "static").glob("*.js")
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > LINES_OF_A_FILE} == {}
 
 
 @pytest.mark.parametrize(

@@ -170,10 +170,6 @@ export class Editor {
   }
 
   /** Locked objects are neither opened nor deleted. */
-  setLocked(id, locked) {
-    this.lock([id], locked);
-  }
-
   lock(ids, locked) {
     const state = ids.reduce((before, id) => session.update(before, id, { locked }), this.state);
     this.#run(locked ? 'Lock' : 'Unlock', state);

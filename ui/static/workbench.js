@@ -202,7 +202,7 @@ export class Workbench {
       reopen: act('reopen'),
       rename: (id, label) => (this.settings.use(label), this.editor.rename(id, label)),
       recolour: act('recolour'),
-      setLocked: act('setLocked'),
+      setLocked: (id, locked) => this.editor.lock([id], locked),
       reorder: act('reorder'),
       remove: (id) => this.editor.remove([id]),
       hover: (id) => this.over(id),
