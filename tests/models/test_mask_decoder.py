@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -176,8 +177,8 @@ def test_answers_do_not_depend_on_the_number_of_threads_by_one_bit(
 ) -> None:
     single = Crew(2)  # its threads compute alone, as a crew of one is for threads that do
     answers = []
-    for size in (1, 2, 5):
-        monkeypatch.setattr(models_sam, "crew", lambda ours=Crew(size): ours)
+    for ours in map(Crew, (1, 2, 5)):
+        monkeypatch.setattr(models_sam, "crew", partial(lambda own: own, ours))
         answers += single.map(lambda prompts: sam.decode(tokens, prompts, multimask=True), [_prompts()])
     for other in answers[1:]:
         for (logits, scores), (expected, their_scores) in zip(other, answers[0], strict=True):
