@@ -24,10 +24,11 @@ _GIVES_WAY = {409, 429, 503}  # so a preview is answered when a newer one came, 
 
 SIZE: Any = {"width": 1280, "height": 800}
 _RESET = """async () => {
-  const { tools, settings, bench, stage, hand, store } = clickmask;
+  const { tools, settings, bench, stage, hand, store, exporter } = clickmask;
   await clickmask.startOver();
   document.querySelector('dialog[open]')?.close();
   hand.drop();
+  exporter.options = { formats: ['cutout'], all: false };
   Object.assign(tools, { tool: 'point', mode: 'add', isSwapped: false, brush: 14 });
   const kept = await store.settings();
   await store.saveSettings(Object.fromEntries(Object.keys(kept).map((name) => [name, undefined])));
