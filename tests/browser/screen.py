@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Response
 from clickmask.service import rle
 
 PHOTOS = Path(__file__).resolve().parents[2] / "examples" / "photos"
-PATIENCE = 15_000  # ms until a test gives up on what should take a fraction of a second
+PATIENCE = 45_000  # ms until a test gives up on what should take a fraction of a second, were nothing else to do
 
 # Chromium notes each answer that is no success as an error: here the refusals are counted instead. So it does with
 # answers that do not come; what the page makes of that is for the tests to see.
