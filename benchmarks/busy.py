@@ -1,6 +1,6 @@
 """A click, and a photo's encoding, alone on the machine and beside a program that holds one core.
 
-    python benchmarks/busy.py [--rounds 20]
+    python benchmarks/busy.py [--rounds 12]
 
 Each way of waiting that OpenMP's threads have is a process of its own: they spin unless OMP_WAIT_POLICY says passive,
 as the command line does.
@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from encode import PHOTOS
-from timing import machine
+from timing import machine, side_by_side
 
 PHOTO = PHOTOS / "dogs.jpg"
 WAYS = {"spinning": {}, "passive": {"OMP_WAIT_POLICY": "passive"}}
@@ -35,41 +33,23 @@ def busy_core() -> Iterator[None]:
         process.wait()
 
 
-def median_ms(action: Callable[[], object], rounds: int) -> float:
-    """Milliseconds of the action, in the middle."""
-    seconds = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - started)
-    return 1000 * statistics.median(seconds)
-
-
 def measure(way: str, rounds: int) -> list[str]:
     """The rows of one way of waiting, in this process."""
     from clickmask import Segmenter
 
     segmenter = Segmenter(device="cpu")
     image = segmenter.open(PHOTO)
-    actions = {
-        "image.click": (lambda: image.click(300, 400), rounds),
-        "segmenter.open": (lambda: segmenter.open(PHOTO), max(3, rounds // 4)),
-    }
-    rows = []
-    for name, (action, count) in actions.items():
-        action()
-        figures = []
-        for beside in (nullcontext(), busy_core()):
-            with beside:
-                figures.append(median_ms(action, count))
-        rows.append(f"| {name}, {way} | {figures[0]:.0f} | {figures[1]:.0f} |")
-    return rows
+    actions = {"image.click": lambda: image.click(300, 400), "segmenter.open": lambda: segmenter.open(PHOTO)}
+    alone = side_by_side(actions, rounds)
+    with busy_core():
+        beside = side_by_side(actions, rounds)
+    return [f"| {name}, {way} | {1000 * alone[name]:.0f} | {1000 * beside[name]:.0f} |" for name in actions]
 
 
 def main() -> None:
     """Print the table; with a way, its rows alone."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.way:
