@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from page_server import serving
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 from screen import PHOTOS, Screen, screen
 
 UPPER, LOWER = (290, 300), (370, 560)
-PATIENCE = 15.0  # seconds until a test gives up on what should take a moment
+PATIENCE = 45.0  # seconds until a test gives up on what should take a moment
 
 
 class Desk:
@@ -145,6 +145,28 @@ def test_undo_survives_a_reload_and_what_was_not_sent_is_sent_later(browser: Bro
                 assert again.objects() == [] and len(again.points()) == 1
                 again.press("Control+y")
                 assert len(again.objects()) == 1
+
+
+def test_own_work_is_known_again_though_the_answer_to_it_was_lost(browser: Browser, project: Desk) -> None:
+    def lose(route: Route) -> None:
+        if project.kept("2 dogs.jpg") is None:
+            route.fetch()
+        route.abort("connectionreset")
+
+    with screen(browser, project.url) as desk:
+        _ready(desk, "2 dogs.jpg")
+        desk.page.route("**/session", lose)
+        desk.click(*UPPER)
+        desk.press("Enter")
+        while project.kept("2 dogs.jpg") is None:
+            desk.page.wait_for_timeout(50)  # time.sleep would keep `lose` waiting too
+        desk.value("clickmask.bench.editor.rename(1, 'late')")
+        desk.value("clickmask.store.flush()")
+        desk.page.close()
+        again = Screen(desk.page.context.new_page(), project.url).open()
+        _ready(again, "2 dogs.jpg", 1)
+        project.wait("2 dogs.jpg", "late")
+        assert not again.page.is_visible("text=Somebody else has saved work")
 
 
 def test_the_newer_of_two_is_shown_by_version(browser: Browser, project: Desk) -> None:

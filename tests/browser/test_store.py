@@ -26,7 +26,7 @@ COUNT = """async () => {
   return result(database.transaction('files').objectStore('files').count()).finally(() => database.close());
 }"""  # of the files that are down
 FAILURE = "(error) => ({ name: error.name, message: error.message })"
-PATIENCE = 15.0  # seconds until a test gives up on what should take a moment
+PATIENCE = 45.0  # seconds until a test gives up on what should take a moment
 NO_LOCKS = "Object.defineProperty(navigator, 'locks', { value: undefined })"
 LOCKS = pytest.mark.parametrize("script", ["", NO_LOCKS], ids=["locks", "without"])
 

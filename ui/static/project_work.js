@@ -2,9 +2,9 @@
  * The work on one photo of the project: in this browser at once, in the project's folder soon after. Which is the newer
  * is told by the folder's versions, not by clocks; nobody's work takes the place of other work unasked.
  *
- *     Saved {entries, at, base, isDirty, size}   what the browser keeps. base: the tag of the folder's work it comes
- * from,
- *                                                null for none; isDirty: it has gone on from there; size: of the photo
+ *     Saved {entries, at, base, isDirty, sent, size}   what the browser keeps. base: the tag of the folder's work it
+ *                                                      comes from, null for none; isDirty: it has gone on from there;
+ *                                                      sent: the state on its way to the folder; size: of the photo
  */
 
 import { DocumentError } from './fields.js';
@@ -77,8 +77,9 @@ export class ProjectWork {
         ({ text }) => text,
         () => null,
       ));
-    const isSame = this.#there !== null && this.#there === stateText(stateOf(local));
-    if (isSame || !kept) this.#base = kept?.tag ?? null;
+    const ours = [stateText(stateOf(local)), local.sent]; // sent: it came, and its answer did not
+    const isOurs = this.#there !== null && ours.includes(this.#there);
+    if (isOurs || !kept) this.#base = kept?.tag ?? null;
     if (kept && kept.tag !== this.#base) this.#block();
     else this.#soon(0);
   }
@@ -133,8 +134,10 @@ export class ProjectWork {
     for (let text; (text = stateText(stateOf(this.#saved))) !== this.#there;) {
       const document = await sessionOf(this.doc, stateOf(this.#saved));
       this.#sent = text;
+      await this.#keep(true);
       this.#base = await patiently(() => this.api.save(this.doc.id, document, this.#base), { onWait: this.on.wait });
       this.#there = text;
+      this.#sent = null;
     }
     await this.#keep(false);
   }
@@ -166,7 +169,8 @@ export class ProjectWork {
   #keep(isDirty) {
     const { entries, at } = this.#saved;
     this.on.dirty(this.doc.id, isDirty);
-    return this.store.saveSession(this.doc.id, { entries, at, base: this.#base, isDirty, size: this.doc.size });
+    const { size } = this.doc;
+    return this.store.saveSession(this.doc.id, { entries, at, base: this.#base, isDirty, sent: this.#sent, size });
   }
 }
 
