@@ -34,6 +34,9 @@ if _typing.TYPE_CHECKING:
     )
     from .service.client import AsyncClient, Client
     from .service.compat import SamPredictor, sam_model_registry
+    from .service.compat_everything import SamAutomaticMaskGenerator
+    from .service.everything.found import Found, FoundMask
+    from .service.everything.proposals import Proposals
     from .service.masks import Mask
     from .service.open_image import OpenImage
     from .service.prompts import Prompt
@@ -53,6 +56,8 @@ __all__ = [
     "ClosedError",
     "DownloadError",
     "EmbeddingError",
+    "Found",
+    "FoundMask",
     "ImageError",
     "Mask",
     "MissingExtraError",
@@ -62,7 +67,9 @@ __all__ = [
     "PredictorStateError",
     "Prompt",
     "PromptError",
+    "Proposals",
     "sam_model_registry",
+    "SamAutomaticMaskGenerator",
     "SamPredictor",
     "Segmenter",
     "ServiceError",
@@ -76,9 +83,13 @@ __all__ = [
 _HOMES = {
     "AsyncClient": "service.client",
     "Client": "service.client",
+    "Found": "service.everything.found",
+    "FoundMask": "service.everything.found",
     "Mask": "service.masks",
     "OpenImage": "service.open_image",
     "Prompt": "service.prompts",
+    "Proposals": "service.everything.proposals",
+    "SamAutomaticMaskGenerator": "service.compat_everything",
     "SamPredictor": "service.compat",
     "Segmenter": "service.segmenter",
     "Thing": "service.thing",

@@ -7,7 +7,7 @@ masks that are asked for are multiplied out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from .frame import GRID, LOW_RES
 from .layers import Dense
-from .transformer import CHANNELS, Spread, TwoWayTransformer
+from .transformer import CHANNELS, Spread, TwoWayTransformer, in_turn
 
 MASK_TOKENS = 4
 SINGLE, MULTI = slice(0, 1), slice(1, MASK_TOKENS)
@@ -88,19 +88,26 @@ class MaskDecoder(nn.Module):
         Returns:
             (B, C, 256, 256) float32 low-res logits and (B, C) float32 predicted IoU.
         """
-        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight])
-        tokens = torch.cat([own.expand(len(prompts), -1, -1), prompts], dim=1)
+        tokens = torch.cat([self.own_tokens().expand(len(prompts), -1, -1), prompts], dim=1)
         denses = dense.expand(-1, image.shape[1], -1)
         images, denses, places = (whole.chunk(self.parts, -2) for whole in (image, denses, positions))
         tokens, pixels = self.transformer(tokens, images, denses, places, self.upscaling, spread)
-        filters = self._filters(tokens[:, 1 : 1 + MASK_TOKENS], wanted).to(image.dtype)
-        logits = torch.cat(spread(lambda part: self._multiply(filters, part), pixels), -1)
+        filters = self.filters(tokens, wanted).to(image.dtype)
         predicted_iou = self.iou_prediction_head(tokens[:, 0])[:, wanted]
-        return logits.view(*filters.shape[:2], LOW_RES, LOW_RES), predicted_iou
+        return self.multiplied(filters, pixels, spread), predicted_iou
 
-    def _filters(self, mask_tokens: Tensor, wanted: slice) -> Tensor:
-        """(B, 4, 256) tokens -> (B, C, 32), a filter for each mask that is wanted."""
-        numbers = range(MASK_TOKENS)[wanted]
+    def own_tokens(self) -> Tensor:
+        """(5, 256) float32: the tokens that stand before every prompt's, that of predicted IoU first."""
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+
+    def multiplied(self, filters: Tensor, pixels: Sequence[Tensor], spread: Spread = in_turn) -> Tensor:
+        """Filters (B, C, 32) and the upscaled image's parts (B, P, 32) -> (B, C, 256, 256) float32 low-res logits."""
+        logits = torch.cat(spread(lambda part: self._multiply(filters, part), pixels), -1)
+        return logits.view(*filters.shape[:2], LOW_RES, LOW_RES)
+
+    def filters(self, tokens: Tensor, wanted: slice) -> Tensor:
+        """(B, 5 or more, 256) tokens -> (B, C, 32), a filter for each mask that is wanted."""
+        mask_tokens, numbers = tokens[:, 1 : 1 + MASK_TOKENS], range(MASK_TOKENS)[wanted]
         return torch.stack([self.output_hypernetworks_mlps[n](mask_tokens[:, n]) for n in numbers], dim=1)
 
     def _multiply(self, filters: Tensor, pixels: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial, wraps
 from itertools import groupby
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ from .padding import Padding, encode_picture, pad
 from .prompt_encoder import PADDING, PromptEncoder
 from .recognise import Architecture
 from .tiny_vit import TinyViT
-from .transformer import Spread
+from .transformer import Spread, in_turn
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
@@ -92,8 +92,8 @@ class Sam:
             crew()  # made now, rather than when many threads ask at once
             if has_fused_kernels():
                 pack_layers(self.decoder)
-        self._positions = self.prompt_encoder.image_positions().to(dtype)
-        self._no_mask = self.prompt_encoder.no_mask_embed.weight[None].to(dtype)
+        self.positions = self.prompt_encoder.image_positions().to(dtype)
+        self.no_mask = self.prompt_encoder.no_mask_embed.weight[None].to(dtype)
 
     def encode(self, pixels: Tensor, frame: Frame, *, margin: int | None = None) -> Tensor:
         """Image tokens of a picture.
@@ -187,11 +187,11 @@ class Sam:
         coords = torch.stack([p.coords for p in prompts]).to(self.device)
         labels = torch.stack([p.labels for p in prompts]).to(self.device)
         earlier = [p.low_res for p in prompts if p.low_res is not None]
-        dense = self._no_mask if not earlier else self._dense(torch.stack(earlier))
+        dense = self.no_mask if not earlier else self._dense(torch.stack(earlier))
         image = tokens if tokens.dim() == 3 else tokens[None]
         sparse = self.prompt_encoder.points(coords, labels)
         wanted = MULTI if multimask else SINGLE
-        return self.decoder(image, dense, self._positions, sparse, wanted, spread or _in_turn)
+        return self.decoder(image, dense, self.positions, sparse, wanted, spread or in_turn)
 
     def _dense(self, earlier: Tensor) -> Tensor:
         """(B, 256, 256) low-res logits -> (B, 4096, 256) in `dtype`."""
@@ -227,10 +227,6 @@ def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in checkpoint.state.items() if name.startswith(prefix)}
-
-
-def _in_turn(function: Callable[..., R], *columns: Sequence[Any]) -> list[R]:
-    return [function(*row) for row in zip(*columns, strict=True)]
 
 
 def _shared(tokens: Sequence[Tensor]) -> Tensor:

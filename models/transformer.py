@@ -34,6 +34,11 @@ class Spread(Protocol):
     def __call__(self, function: Callable[..., R], *columns: Sequence[Any]) -> list[R]: ...
 
 
+def in_turn(function: Callable[..., R], *columns: Sequence[Any]) -> list[R]:
+    """The simplest `Spread`: here, one after the other."""
+    return [function(*row) for row in zip(*columns, strict=True)]
+
+
 class Seen(NamedTuple):
     """What tokens saw in a part of the image: softmax(scores) times values, not yet divided by the sum.
 
@@ -84,9 +89,12 @@ class CrossAttention(nn.Module):
         """(B, T, 256) float32 tokens, as keys with their origin -> what the image is to hear."""
         heads = _heads(self.k_proj(keys)) * HEAD_CHANNELS**-0.5  # (B, 8, T, 16)
         offset = heads @ self.q_proj.bias.view(HEADS, HEAD_CHANNELS, 1)
+        return Told(_through(heads, self.q_proj.weight), offset, self.answers(values))
+
+    def answers(self, values: Tensor) -> Tensor:
+        """(B, T, 256) float32 tokens -> (B, 8 T, 256): what the image hears of each head, to be weighted and added."""
         # Each head's weights sum to 1, so an eighth of the output bias in each answer adds it once.
-        answers = _through(_heads(self.v_proj(values)), self.out_proj.weight.T) + self.out_proj.bias / HEADS
-        return Told(_through(heads, self.q_proj.weight), offset, answers)
+        return _through(_heads(self.v_proj(values)), self.out_proj.weight.T) + self.out_proj.bias / HEADS
 
 
 def look(probes: Tensor, placed: Tensor, image: Tensor) -> Seen:
@@ -103,7 +111,7 @@ def listen(told: Told, placed: Tensor, image: Tensor) -> Tensor:
     batch, _, count, _ = told.offset.shape
     scores = _product(told.probes.to(image.dtype), placed.transpose(1, 2)).view(batch, HEADS, count, -1)
     weights = torch.softmax(scores.add_(told.offset.to(scores.dtype)), 2).flatten(1, 2)  # (B, 8 T, N)
-    return _add_product(image, weights, told.answers.to(image.dtype))
+    return add_product(image, weights, told.answers.to(image.dtype))
 
 
 def _sum(terms: Sequence[Tensor]) -> Tensor:
@@ -128,7 +136,7 @@ def _product(few: Tensor, many: Tensor) -> Tensor:
     return few @ many
 
 
-def _add_product(base: Tensor, many: Tensor, few: Tensor) -> Tensor:
+def add_product(base: Tensor, many: Tensor, few: Tensor) -> Tensor:
     """base (1 or B, N, C) + many (B, M, N)^T @ few (B, M, C); without copies for one prompt."""
     if many.shape[0] == 1:
         return torch.addmm(base[0], many[0].T, few[0])[None]
@@ -182,16 +190,19 @@ class TwoWayLayer(nn.Module):
 
     def having_seen(self, tokens: Tensor, parts: Sequence[Seen]) -> Tensor:
         """What tokens make of what they saw."""
-        seen = self.cross_attn_token_to_image.joined(parts, tokens.shape[1])
+        return self.after_looking(tokens, self.cross_attn_token_to_image.joined(parts, tokens.shape[1]))
+
+    def after_looking(self, tokens: Tensor, seen: Tensor) -> Tensor:
+        """The same of what they saw in all; both (B, T, 256) float32."""
         tokens = self.norm2(tokens + seen)
         return self.norm3(tokens + self.mlp(tokens))
 
     def having_heard(self, told: Told, placed: Tensor, image: Tensor) -> Tensor:
         """What a part of the image makes of what it is told."""
-        return _norm(self.norm4, listen(told, placed, image))
+        return normed(self.norm4, listen(told, placed, image))
 
 
-def _norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+def normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
     """A float32 layer norm applied in the dtype of x."""
     return F.layer_norm(x, norm.normalized_shape, norm.weight.to(x.dtype), norm.bias.to(x.dtype), norm.eps)
 
@@ -204,6 +215,11 @@ class TwoWayTransformer(nn.Module):
         self.layers = nn.ModuleList([TwoWayLayer(first=True), TwoWayLayer(first=False)])
         self.final_attn_token_to_image = CrossAttention()
         self.norm_final_attn = nn.LayerNorm(CHANNELS)
+
+    def two_layers(self) -> tuple[TwoWayLayer, TwoWayLayer]:
+        """The first and the second."""
+        first, second = (layer for layer in self.layers if isinstance(layer, TwoWayLayer))
+        return first, second
 
     def forward(
         self,
@@ -225,7 +241,7 @@ class TwoWayTransformer(nn.Module):
         Returns:
             The tokens after the last look, and what `finish` made of each part.
         """
-        first, second = (layer for layer in self.layers if isinstance(layer, TwoWayLayer))
+        first, second = self.two_layers()
         last = self.final_attn_token_to_image
         tokens = first.among_themselves(origin, origin)
         work = _first_round(first, tokens + origin)

@@ -35,7 +35,7 @@ def encode(mask: np.ndarray) -> Rle:
     if mask.ndim != 2 or mask.size == 0:
         raise PromptError(f"rle: expected a mask of shape (H, W), got {mask.shape}")
     height, width = mask.shape
-    return {"size": [height, width], "counts": _compress(_run_lengths(mask))}
+    return {"size": [height, width], "counts": compress(_run_lengths(mask))}
 
 
 def decode(rle: Mapping[str, object], *, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -52,7 +52,7 @@ def decode(rle: Mapping[str, object], *, size: tuple[int, int] | None = None) ->
 def compressed(rle: Mapping[str, object], *, size: tuple[int, int] | None = None) -> Rle:
     """The same run lengths, compressed, without a mask made of them; `size` and errors as for `decode`."""
     counts, height, width = _parse(rle, size)
-    return {"size": [height, width], "counts": _compress(counts)}
+    return {"size": [height, width], "counts": compress(counts)}
 
 
 def area(rle: Mapping[str, object]) -> int:
@@ -87,7 +87,8 @@ def _run_lengths(mask: np.ndarray) -> np.ndarray:
     return np.diff(np.concatenate((first, changes, [flat.size])))
 
 
-def _compress(counts: np.ndarray) -> str:
+def compress(counts: np.ndarray) -> str:
+    """Run lengths, background first, as COCO's compressed text."""
     values = counts.astype(np.int64)
     values[3:] -= counts[1:-2]
     blocks = (values[first : first + _BLOCK] for first in range(0, len(values), _BLOCK))

@@ -1,0 +1,129 @@
+"""Low-res logits to what stands in the image: run lengths, box and stability score, without a picture of logits.
+
+segment_anything scales logits to the image in two bilinear steps. Both are linear and go along one axis at a time, so
+each is a small matrix: logits of some columns of the image are (columns x low-res columns) (low-res) (low-res rows x
+rows). Only the part of a mask that can be above -offset is multiplied, and only as many columns at a time as fit a
+CPU's cache. The numbers are those of `frame.upsample` but for the last bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...models.frame import LOW_RES, MODEL_SIDE, Frame
+from .runs import Runs
+
+STRIP = 1 << 17  # numbers at a time: half a megabyte
+# What the stability score at low resolution may be off: SCREEN_MARGIN, and for small masks as much as their edge is of
+# their area. Measured (tests/service/everything): nothing that passes in full fails the screen.
+SCREEN_MARGIN, SCREEN_EDGE = 0.03, 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A candidate's mask in the image. stability: NaN where not even -offset is reached anywhere."""
+
+    runs: Runs
+    stability: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Axis:
+    """From low-res to pixels along one axis.
+
+    matrix: (pixels, 256) float32. first, last: (pixels,) the low-res places each pixel depends on, last exclusive.
+    """
+
+    matrix: Tensor
+    first: np.ndarray
+    last: np.ndarray
+
+    def reached(self, low: int, high: int) -> tuple[int, int]:
+        """The pixels that depend on a low-res place from `low` to before `high`: from, to before."""
+        return int(np.searchsorted(self.last, low, "right")), int(np.searchsorted(self.first, high, "left"))
+
+
+class Ruler:
+    """Measures masks of one frame. Calls change nothing, so threads may share it.
+
+    offset: of logits, for the stability score: IoU of the mask thresholded at +offset and at -offset. threshold: of
+    the mask itself.
+    """
+
+    def __init__(self, frame: Frame, offset: float, threshold: float = 0.0) -> None:
+        self.frame, self.offset, self.threshold = frame, offset, threshold
+        self._valid = frame.valid_low_res()
+        self._x, self._y = (
+            _axis(scaled, side) for scaled, side in zip(frame.scaled_size, frame.window_size, strict=True)
+        )
+
+    def passes_screen(self, logits: Tensor, floor: float) -> Tensor:
+        """(K, 256, 256) -> (K,) bool: false where the stability score at full resolution is surely below `floor`."""
+        columns, rows = self._valid
+        part = logits[:, :rows, :columns]
+        inner = (part > self.threshold + self.offset).flatten(1).sum(1)
+        outer = (part > self.threshold - self.offset).flatten(1).sum(1)
+        slack = SCREEN_MARGIN + SCREEN_EDGE / outer.float().clamp(min=1.0).sqrt()
+        return (outer > 0) & (inner >= (floor - slack) * outer) if floor > 0 else outer >= 0
+
+    def measure_all(self, logits: Tensor) -> list[Measured]:
+        """(K, 256, 256) float32 low-res logits -> their masks in the image."""
+        return [self.measure(one) for one in logits.cpu()]
+
+    def measure(self, logits: Tensor) -> Measured:
+        """(256, 256) float32 low-res logits on the CPU -> the mask in the image."""
+        window, size = self.frame.window, (self.frame.width, self.frame.height)
+        low = self.threshold - self.offset if self.offset > 0 else self.threshold
+        region = _region(logits[: self._rows(), : self._columns()] > low)
+        if region is None:
+            return Measured(Runs(*size, np.zeros(0, np.int64), np.zeros(0, np.int64)), float("nan"))
+        (top, bottom), (left, right) = region
+        (y0, y1), (x0, x1) = self._y.reached(top, bottom), self._x.reached(left, right)
+        seen_y, seen_x = _span(self._y, y0, y1), _span(self._x, x0, x1)
+        rows = logits[seen_y, seen_x].T @ self._y.matrix[y0:y1, seen_y].T  # (low-res columns, pixel rows)
+        inner = outer = 0
+        columns = np.empty((x1 - x0, y1 - y0), bool)
+        step = max(1, STRIP // max(1, y1 - y0))
+        for start in range(x0, x1, step):
+            stop = min(start + step, x1)
+            seen = _span(self._x, start, stop)
+            strip = self._x.matrix[start:stop, seen] @ rows[seen.start - seen_x.start : seen.stop - seen_x.start]
+            columns[start - x0 : stop - x0] = (strip > self.threshold).numpy()
+            inner += int(torch.count_nonzero(strip > self.threshold + self.offset))
+            outer += int(torch.count_nonzero(strip > self.threshold - self.offset))
+        runs = Runs.of_columns(columns, (window[0] + x0, window[1] + y0), size)
+        return Measured(runs, inner / outer if outer else float("nan"))
+
+    def _rows(self) -> int:
+        return int(self._y.last[-1])
+
+    def _columns(self) -> int:
+        return int(self._x.last[-1])
+
+
+def _axis(scaled: int, pixels: int) -> _Axis:
+    steps = F.interpolate(torch.eye(LOW_RES)[None], size=MODEL_SIDE, mode="linear", align_corners=False)
+    steps = steps[..., :scaled]
+    if scaled != pixels:
+        steps = F.interpolate(steps, size=pixels, mode="linear", align_corners=False)
+    matrix = steps[0].T.contiguous()
+    used = (matrix != 0).numpy()
+    return _Axis(matrix, used.argmax(1), LOW_RES - used[:, ::-1].argmax(1))
+
+
+def _span(axis: _Axis, start: int, stop: int) -> slice:
+    """The low-res places that the pixels from start to before stop depend on."""
+    return slice(int(axis.first[start]), int(axis.last[stop - 1]))
+
+
+def _region(mask: Tensor) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Rows and columns around what is true: from, to before; None where nothing is."""
+    rows, columns = (np.flatnonzero(mask.any(axis).numpy()) for axis in (1, 0))
+    if not len(rows):
+        return None
+    return (int(rows[0]), int(rows[-1]) + 1), (int(columns[0]), int(columns[-1]) + 1)
