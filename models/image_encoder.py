@@ -5,27 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .checkpoints import Checkpoint
 from .frame import MODEL_SIDE
 from .layers import has_fused_kernels, pack_layers
+from .plain_vit import PlainViT
 from .recognise import Architecture
 from .tiny_vit import TinyViT
 from .tiny_vit_weights import tiny_vit_state
-
-
-class PlainViT(nn.Module):
-    """ViT-B, L or H: segment_anything's own module (global attention, so always the whole square)."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward_tokens(self, x: Tensor) -> Tensor:
-        """(B, 1024, 1024, 3) float32 normalised pixels -> (B, 64, 64, 256) in the network's dtype."""
-        dtype = next(self.network.parameters()).dtype
-        return self.network(x.permute(0, 3, 1, 2).to(dtype)).permute(0, 2, 3, 1)
 
 
 def plain_vit(architecture: Architecture) -> nn.Module:

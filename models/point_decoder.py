@@ -40,6 +40,8 @@ class Answers(NamedTuple):
 class PointDecoder:
     """Decodes foreground points, each on its own, on one image. Calls change nothing, so threads may share it.
 
+    On a CPU `decode` is a job for the crew (`crew.py`): elsewhere the last bits depend on torch's number of threads.
+
     Args:
         sam: the network. tokens: (4096, 256), the image, as `Sam.encode` gives it.
     """

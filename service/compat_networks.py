@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..models.checkpoints import Checkpoint
 from ..models.errors import CheckpointError, WeightsError
-from ..models.image_encoder import PlainViT
+from ..models.plain_vit import PlainViT
 from ..models.recognise import Architecture, recognise
 from ..models.sam import Sam
 from ..models.unwrap import as_float32, unwrap

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...models.frame import LOW_RES, MODEL_SIDE, Frame
+from .device_ruler import measure_together
 from .runs import Runs
 
 STRIP = 1 << 17  # numbers at a time: half a megabyte
@@ -73,6 +74,9 @@ class Ruler:
 
     def measure_all(self, logits: Tensor) -> list[Measured]:
         """(K, 256, 256) float32 low-res logits -> their masks in the image."""
+        if logits.device.type == "cuda":
+            pairs = zip(*measure_together(logits, self.frame, self.offset, self.threshold), strict=True)
+            return [Measured(runs, stability) for runs, stability in pairs]
         return [self.measure(one) for one in logits.cpu()]
 
     def measure(self, logits: Tensor) -> Measured:

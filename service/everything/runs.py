@@ -43,7 +43,12 @@ class Runs:
             changes = np.concatenate(([0], changes))
         column, row = np.divmod(changes, length + 1)
         places = (column + at[0]) * height + row + at[1]
-        return Runs(width, height, places[::2], places[1::2])._joined()
+        return Runs.of_ends(width, height, places[::2], places[1::2])
+
+    @staticmethod
+    def of_ends(width: int, height: int, starts: np.ndarray, ends: np.ndarray) -> Runs:
+        """From where runs begin and end, (N,) each, increasing; those that touch become one."""
+        return Runs(width, height, starts, ends)._joined()
 
     @staticmethod
     def union(all_runs: Iterable[Runs]) -> Runs:

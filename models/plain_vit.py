@@ -1,0 +1,111 @@
+"""ViT-B, L and H on segment_anything's weights, tokens last, with the relative positions inside the attention.
+
+segment_anything (modeling/image_encoder.py) adds to the scores of a query q at (y, x) and a key at (v, u) the products
+q . Rh[y - v] and q . Rw[x - u], as a matrix of all queries and keys. Here a query carries its products with all rows
+and columns as further channels, and a key carries ones at its own row and column:
+
+    [q s, q Rh[y], q Rw[x]] . [k, e(v), e(u)]  =  s q . k + q . Rh[y - v] + q . Rw[x - u]
+
+so that any fused attention computes it, and no matrix of scores is ever written. (The idea is known from
+"segment-anything-fast" and TensorRT exports; performance.md names them.)
+
+The tokens that pad the last windows are not projected: a projection of zeros is its bias.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .frame import GRID
+
+WIDTH_STEP = 8  # channels of a head, for the fused kernels
+
+
+class PlainViT(nn.Module):
+    """The image encoder of ViT-B, L or H (global attention, so always the whole square).
+
+    Args:
+        network: a module with the parts of segment_anything's `ImageEncoderViT`, whose tensors are used where they are.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward_tokens(self, x: Tensor) -> Tensor:
+        """(B, 1024, 1024, 3) float32 normalised pixels -> (B, 64, 64, 256) in the network's dtype."""
+        network: Any = self.network
+        x = network.patch_embed(x.permute(0, 3, 1, 2).to(network.pos_embed.dtype)) + network.pos_embed
+        for block in network.blocks:
+            x = _block(block, x)
+        return network.neck(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+def _block(block: Any, x: Tensor) -> Tensor:
+    """(B, 64, 64, C) -> the same after one Transformer block."""
+    qkv = block.attn.qkv(block.norm1(x))
+    if block.window_size:
+        windows = to_windows(qkv, block.attn.qkv.bias, block.window_size)
+        heard = from_windows(attention(block.attn, windows), x.shape[0], block.window_size)
+    else:
+        heard = attention(block.attn, qkv)
+    x = x + block.attn.proj(heard)
+    return x + block.mlp(block.norm2(x))
+
+
+def to_windows(rows: Tensor, padding: Tensor, side: int) -> Tensor:
+    """(B, 64, 64, C) -> (B * windows, side, side, C), the windows at the right and below filled up with `padding`."""
+    count = -(-GRID // side)
+    filled = padding.to(rows.dtype).expand(rows.shape[0], count * side, count * side, -1).clone()
+    filled[:, :GRID, :GRID] = rows
+    return filled.unflatten(2, (count, side)).unflatten(1, (count, side)).transpose(2, 3).flatten(0, 2)
+
+
+def from_windows(windows: Tensor, batch: int, side: int) -> Tensor:
+    """The way back, without what was filled up."""
+    count = -(-GRID // side)
+    rows = windows.unflatten(0, (batch, count, count)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
+    return rows[:, :GRID, :GRID]
+
+
+def attention(attn: Any, qkv: Tensor) -> Tensor:
+    """Multi-head attention with relative positions: (B, H, W, 3 C) queries, keys and values -> (B, H, W, C)."""
+    batch, height, width, _ = qkv.shape
+    q, k, v = qkv.view(batch, height * width, 3, attn.num_heads, -1).permute(2, 0, 3, 1, 4)
+    by_row, by_column = relative(q, attn.rel_pos_h, attn.rel_pos_w, height, width)
+    channels = q.shape[-1]
+    spare = -(channels + height + width) % WIDTH_STEP
+    queries = F.pad(torch.cat([q * channels**-0.5, by_row, by_column], -1), (0, spare))
+    places = F.pad(own_place(height, width, q), (0, spare)).expand(*k.shape[:3], -1)
+    heard = F.scaled_dot_product_attention(queries, torch.cat([k, places], -1), v, scale=1.0)
+    return heard.transpose(1, 2).reshape(batch, height, width, -1)
+
+
+def relative(q: Tensor, rows: Tensor, columns: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Queries (B, heads, H W, C) times the relative positions of every row and column: (..., H) and (..., W)."""
+    grid = q.unflatten(2, (height, width))
+    by_row = torch.einsum("bnyxc,yvc->bnyxv", grid, between(rows, height).to(q.dtype))
+    by_column = torch.einsum("bnyxc,xuc->bnyxu", grid, between(columns, width).to(q.dtype))
+    return by_row.flatten(2, 3), by_column.flatten(2, 3)
+
+
+def between(table: Tensor, side: int) -> Tensor:
+    """(side, side, C): for each place and each other one the entry of a (2 side - 1, C) table of distances.
+
+    A table of another length is scaled to it first, as segment_anything does.
+    """
+    if len(table) != 2 * side - 1:
+        table = F.interpolate(table.T[None].float(), size=2 * side - 1, mode="linear")[0].T.to(table.dtype)
+    places = torch.arange(side, device=table.device)
+    return table[places[:, None] - places + side - 1]
+
+
+def own_place(height: int, width: int, like: Tensor) -> Tensor:
+    """(H W, H + W): ones at each place's own row and column."""
+    rows = torch.eye(height, dtype=like.dtype, device=like.device)
+    columns = torch.eye(width, dtype=like.dtype, device=like.device)
+    return torch.cat([rows.repeat_interleave(width, 0), columns.repeat(height, 1)], -1)
