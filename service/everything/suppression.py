@@ -12,7 +12,8 @@ from .runs import Runs
 def suppress_boxes(boxes: np.ndarray, scores: np.ndarray, iou: float) -> np.ndarray:
     """Numbers of the boxes that stay, best score first; the next best goes where its box IoU is above `iou`.
 
-    The rule of `torchvision.ops.nms`, in its arithmetic: float32, and a box's sides are x1 - x0 and y1 - y0.
+    The rule of `torchvision.ops.nms`, in its arithmetic: IoU in float32 against `iou` in float64, and a box's sides
+    are x1 - x0 and y1 - y0.
 
     Args:
         boxes: (N, 4) x0 y0 x1 y1. scores: (N,); of equal ones the first is the better.
@@ -27,7 +28,7 @@ def suppress_boxes(boxes: np.ndarray, scores: np.ndarray, iou: float) -> np.ndar
             low = np.maximum(boxes[best, :2], boxes[left, :2])
             high = np.minimum(boxes[best, 2:], boxes[left, 2:])
             shared = np.clip(high - low, 0, None).prod(1)
-            left = left[~(shared / (areas[best] + areas[left] - shared) > np.float32(iou))]
+            left = left[~(shared / (areas[best] + areas[left] - shared) > np.float64(iou))]
     return np.array(kept, np.int64)
 
 
