@@ -56,6 +56,7 @@ def serve(
     max_points: limit.MaxPoints = 64,
     timeout: limit.Timeout = 30.0,
     max_timeout: limit.MaxTimeout = 120.0,
+    everything_timeout: limit.EverythingTimeout = 600.0,
     queue: limit.Queue = 64,
     queue_memory: limit.QueueMemory = limit.QUEUE_MEMORY,
     decoders: limit.DecoderCount = 2,
@@ -124,6 +125,7 @@ def serve_settings(options: Mapping[str, Any]) -> ServeSettings:
             queue_bytes=options["queue_memory"],
             deadline=options["timeout"],
             longest_deadline=options["max_timeout"],
+            everything=options["everything_timeout"],
         ),
         storage=Storage(
             images=options["store_memory"],

@@ -69,6 +69,16 @@ MaxTimeout = Annotated[
         rich_help_panel=_REQUEST,
     ),
 ]
+EverythingTimeout = Annotated[
+    float,
+    typer.Option(
+        parser=parse_seconds,
+        metavar="SECONDS",
+        help="How long a search for all objects of an image may take; then what was found is given.",
+        envvar="CLICKMASK_EVERYTHING_TIMEOUT",
+        rich_help_panel=_REQUEST,
+    ),
+]
 Queue = Annotated[
     int,
     typer.Option(

@@ -68,6 +68,12 @@ def tile_windows(size: tuple[int, int], tile: int, halo: int) -> list[Window]:
     return [(x, y, min(x + tile, size[0]), min(y + tile, size[1])) for y, x in product(rows, columns)]
 
 
+def tile_count(size: tuple[int, int], tile: int, halo: int) -> int:
+    """How many `tile_windows` there are."""
+    columns, rows = (_starts(side, tile, halo) for side in size)
+    return len(columns) * len(rows)
+
+
 def _starts(side: int, tile: int, halo: int) -> list[int]:
     if side <= tile:
         return [0]

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, TypeVar
 import numpy as np
 
 from ...models.errors import SettingsError
-from .grids import Crop, crops_of, layer_grids, point_grid, tiles_of
+from .grids import Crop, crops_of, layer_grids, point_grid, tile_count, tiles_of
 
 T = TypeVar("T")
 
@@ -139,6 +139,21 @@ class Search:
             return crops_of(size, grids, self.crop_n_layers, self.crop_overlap_ratio)
         whole = crops_of(size, grids, 0, 0) if self.whole else []
         return whole + tiles_of(size, grids[0], tile, round(tile * self.tile_halo))
+
+    def most_points(self, size: tuple[int, int]) -> int:
+        """How many points `plan` has at most, reckoned without making them; a crop without points counts as one."""
+        if self.point_grids is not None:
+            counts = [len(grid) for grid in self.point_grids]
+        else:
+            assert self.points_per_side is not None
+            sides = [
+                self.points_per_side // self.crop_n_points_downscale_factor**n for n in range(self.crop_n_layers + 1)
+            ]
+            counts = [side**2 for side in sides]
+        tile = self.tile_for(size)
+        if tile is None:
+            return sum(4**layer * max(1, count) for layer, count in enumerate(counts[: self.crop_n_layers + 1]))
+        return max(1, counts[0]) * (self.whole + tile_count(size, tile, round(tile * self.tile_halo)))
 
     def coarse_side(self) -> int | None:
         """Points a side of the first, coarse grid of an adaptive search; None where there is none."""

@@ -18,7 +18,7 @@ from ..images import Picture
 from ..masks import STABILITY_OFFSET, Mask
 from .schemas import MasksRequest
 
-_DIGITS = 5  # of scores
+DIGITS = 5  # of scores
 _LIGHT_PIXELS = 2_000_000
 
 
@@ -92,8 +92,8 @@ def describe(mask: Mask, wanted: Wanted, picture: Picture | None = None) -> dict
     across, down = raster.step
     return {
         "index": mask.index,
-        "score": round(mask.score, _DIGITS),
-        "stability": round(stability, _DIGITS),
+        "score": round(mask.score, DIGITS),
+        "stability": round(stability, DIGITS),
         "area": round(rle.area(runs) * across * down),
         "box": _image_box(rle.box(runs), raster),
         wanted.format: _formatted(mask, wanted, raster, runs, picture),
@@ -105,14 +105,17 @@ def _formatted(mask: Mask, wanted: Wanted, raster: Raster, runs: rle.Rle, pictur
         return runs
     if wanted.format == "logits":
         return encode_logits(mask.logits)
-    if wanted.format == "polygons":
-        return _rings(raster)
-    if wanted.format == "png":
-        return _text(encode_png(raster.pixels.astype(np.uint8) * 255))
-    assert wanted.format == "cutout" and picture is not None, "a cutout needs the photo"
+    if wanted.format != "cutout":
+        return draw(raster, wanted.format)
+    assert picture is not None, "a cutout needs the photo"
     if not raster.pixels.any():
         return None
     return _text(encode_png(cutouts.cutout(picture.pixels, raster.pixels, wanted.pad, wanted.feather)))
+
+
+def draw(raster: Raster, format: str) -> Any:
+    """A mask as "polygons" (rings in the image's frame) or "png" (black and white, in base64)."""
+    return _rings(raster) if format == "polygons" else _text(encode_png(raster.pixels.astype(np.uint8) * 255))
 
 
 def encode_logits(logits: np.ndarray) -> str:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from ...models.errors import ClickmaskError
 from ..segmenter import Segmenter
 from ..version import version
-from . import image_routes, mask_routes, project_routes, server_routes
+from . import everything_routes, image_routes, mask_routes, project_routes, server_routes
 from .access.middleware import AccessMiddleware
 from .access.proxies import ProxyMiddleware
 from .access.ways import open_callers
@@ -64,7 +64,7 @@ def create_app(
     app.state.service, app.state.health, app.state.metrics = service, health, metrics
     app.state.callers = open_callers(settings.access, service.secret)
     app.state.pages = ["/docs"]  # paths that people open
-    for routes in (image_routes, mask_routes, server_routes):
+    for routes in (image_routes, mask_routes, everything_routes, server_routes):
         app.include_router(routes.router)
     if settings.project is not None:
         app.state.project = Project(settings.project, service.secret)

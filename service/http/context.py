@@ -15,13 +15,15 @@ class Context:
     """One request.
 
     id: on the answer (`X-Request-Id`) and in the log. caller: whose images these are, or None before that is known.
-    deadline: when it is too late, in seconds of the event loop's clock. notes: what the log line will tell besides;
-    plain values only, never names of files or contents.
+    deadline: when it is too late, in seconds of the event loop's clock; a route may put it off. timeout: seconds that
+    the client gives it, None where it does not say. notes: what the log line will tell besides; plain values only,
+    never names of files or contents.
     """
 
     id: str
     caller: str | None = None
     deadline: float = float("inf")
+    timeout: float | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
 

@@ -8,7 +8,7 @@ recover), so nothing it says is passed on and the process asks to be replaced.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ import torch
 
 from ...models.crew import crew
 from ...models.frame import Frame
+from ..everything.search import Finds, Progress
 from ..images import Picture
 from ..masks import Mask
 from ..open_image import OpenImage, ask_together
@@ -24,7 +25,7 @@ from ..prompts import Prompt
 from ..segmenter import Segmenter
 from .errors import ApiError
 
-ENCODE = "encode"
+ENCODE, STEP = "encode", "step"
 MOST_ENCODED, MOST_DECODED = 8, 64  # pieces at a time on a GPU
 
 
@@ -43,6 +44,21 @@ class Decode:
     image: OpenImage
     prompt: Prompt
     finish: Callable[[list[Mask]], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Take the next step of a search; the value is how far it is then, or None at its end. finds: of that search."""
+
+    steps: Iterator[Progress]
+    finds: Finds
+
+    def take(self) -> Progress | None:
+        """Do it. Raises OutOfMemoryError, too, for a search that memory ran out for before: it cannot go on."""
+        progress = next(self.steps, None)
+        if progress is None and not self.finds.is_complete:
+            raise torch.OutOfMemoryError
+        return progress
 
 
 def decode_kind(*, multimask: bool) -> Hashable:
@@ -72,6 +88,8 @@ class Engine:
 
     def together(self, kind: Hashable) -> int:
         """How many pieces of a kind go at once: what the device gains by, and has memory for."""
+        if kind == STEP:
+            return 1  # it is many questions already
         return self._most[kind == ENCODE]
 
     def run(self, kind: Hashable, works: Sequence[Any]) -> list[Any]:
@@ -111,6 +129,8 @@ class Engine:
         if kind == ENCODE:
             images = self.segmenter.open_together([(work.picture, work.frame) for work in works])
             return [image.without_pixels() for image in images]
+        if kind == STEP:
+            return [work.take() for work in works]
         multimask = kind == decode_kind(multimask=True)
         if self._side_by_side:
             return crew().map(partial(_answer, multimask=multimask), works)

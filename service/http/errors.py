@@ -29,12 +29,16 @@ class ApiError(Exception):
         super().__init__(message)
         self.status, self.code, self.message, self.field, self.retry_after = status, code, message, field, retry_after
 
-    def body(self) -> bytes:
-        """The answer's JSON."""
+    def as_json(self) -> dict[str, dict[str, str]]:
+        """What the answer's JSON holds."""
         error = {"code": self.code, "message": self.message}
         if self.field is not None:
             error["field"] = self.field
-        return json.dumps({"error": error}).encode()
+        return {"error": error}
+
+    def body(self) -> bytes:
+        """The answer's JSON."""
+        return json.dumps(self.as_json()).encode()
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The answer's headers, `Retry-After` (whole seconds, at least 1) among them where there is one."""

@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from ..formats.encoding import encode_for_screen
 from .errors import ApiError
+from .events import HEADERS, HEARTBEAT, KIND, comment, event, wants_events
 from .openapi import errors, takes, takes_image
 from .receiving import as_json, caller_of, enter, json_answer, notes_of, read, read_image, service_of
 from .schemas import ImageAnswer, WindowRequest
@@ -18,8 +19,6 @@ from .service import Service
 from .store import Entry
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
-
-HEARTBEAT = 10.0  # seconds, so that no proxy takes the line for dead
 
 Model = Annotated[str | None, Query(max_length=100, description="the served model; another one is refused")]
 Prefetch = Annotated[bool, Query(description="not looked at yet: let others go first, push out nothing in use")]
@@ -62,15 +61,14 @@ async def open_window(request: Request, id: str) -> Response:
 @router.get(
     "/{id}",
     response_model=ImageAnswer,
-    responses={200: {"content": {"text/event-stream": {}}}, **errors(404, 410)},
+    responses={200: {"content": {KIND: {}}}, **errors(404, 410)},
 )
 async def show_image(request: Request, id: str) -> Response:
     """How an image is; with `Accept: text/event-stream` an event now and one when it is ready, then the end."""
     service = service_of(request)
     entry = service.store.find(id, caller_of(request))
-    if "text/event-stream" in request.headers.get("accept", ""):
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(_events(service, entry), media_type="text/event-stream", headers=headers)
+    if wants_events(request):
+        return StreamingResponse(_events(service, entry), media_type=KIND, headers=HEADERS)
     return json_answer(_describe(service, entry))
 
 
@@ -124,16 +122,12 @@ def _describe(service: Service, entry: Entry) -> ImageAnswer:
 
 
 async def _events(service: Service, entry: Entry) -> AsyncGenerator[bytes]:
-    yield _event("state", as_json(_describe(service, entry)))
+    yield event("state", as_json(_describe(service, entry)))
     if entry.image.done():
         return
     while not (await asyncio.wait([entry.image], timeout=HEARTBEAT))[0]:
-        yield b": still encoding\n\n"
+        yield comment("still encoding")
     if entry.image.cancelled() or entry.image.exception() is not None:
-        yield _event("gone", as_json({"id": entry.key}))
+        yield event("gone", as_json({"id": entry.key}))
     else:
-        yield _event("state", as_json(_describe(service, entry)))
-
-
-def _event(name: str, data: bytes) -> bytes:
-    return b"event: " + name.encode() + b"\ndata: " + data + b"\n\n"
+        yield event("state", as_json(_describe(service, entry)))

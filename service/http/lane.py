@@ -134,7 +134,7 @@ class Lane:
         self._wake = threading.Condition()
         self._credit = 0.0  # seconds for what lost its patience
         self._late = False  # whether what runs now had lost it
-        self._closed = False
+        self.closed = False
         self.load = Load()
         self.running_since: float | None = None
         self._thread = threading.Thread(target=self._serve, name=f"clickmask-{name}", daemon=True)
@@ -146,7 +146,7 @@ class Lane:
         piece = _Piece(rank, caller, kind, work, loop.create_future(), loop, time.monotonic())
         piece.future.add_done_callback(lambda future: self._forget(piece, future))
         with self._wake:
-            if self._closed:
+            if self.closed:
                 raise RuntimeError("the lane is closed")
             self._queues[rank].add(piece)
             self._wake.notify()
@@ -180,7 +180,7 @@ class Lane:
     def close(self) -> None:
         """Finish the piece that runs, cancel the rest, and end the thread."""
         with self._wake:
-            self._closed = True
+            self.closed = True
             self._wake.notify()
         self._thread.join()
 
@@ -192,9 +192,9 @@ class Lane:
     def _serve(self) -> None:
         while True:
             with self._wake:
-                while not self._closed and not (pieces := self._next()):
+                while not self.closed and not (pieces := self._next()):
                     self._wake.wait()
-                if self._closed:
+                if self.closed:
                     self._cancel_rest()
                     return
                 self.running_since = started = time.monotonic()

@@ -9,7 +9,7 @@ from typing import Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .context import get_context
+from .context import Context, get_context
 from .errors import ApiError, send_error
 from .exchange import body_length
 from .settings import Limits
@@ -24,8 +24,8 @@ class LimitsMiddleware:
     """Holds each request to `Limits.body` and to its deadline, and ends it when its client leaves.
 
     The deadline is `Limits.deadline` seconds away unless the client's `X-Request-Timeout` says otherwise, and never
-    farther than `Limits.longest_deadline`; it stands in the request's context, and no longer matters once the answer
-    has begun. What is ended is cancelled, as a task is.
+    farther than `Limits.longest_deadline`; it stands in the request's context, where a route may put it off, and no
+    longer matters once the answer has begun. What is ended is cancelled, as a task is.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
@@ -40,13 +40,14 @@ class LimitsMiddleware:
             _check_head(scope)
             headers = dict(scope["headers"])
             length = self._check(headers)
-            seconds = self._seconds(headers.get(TIMEOUT_HEADER.lower().encode()))
+            context.timeout = _seconds(headers.get(TIMEOUT_HEADER.lower().encode()))
         except ApiError as error:
             context.notes["code"] = error.code
             return await send_error(send, error)
-        context.deadline = asyncio.get_running_loop().time() + seconds
-        run = _Run(receive, send, body=self._limits.body, length=length)
-        verdict = await run(self._app, scope, context.deadline)
+        seconds = self._limits.deadline if context.timeout is None else context.timeout
+        context.deadline = asyncio.get_running_loop().time() + min(seconds, self._limits.longest_deadline)
+        run = _Run(receive, send, context, body=self._limits.body, length=length)
+        verdict = await run(self._app, scope)
         if verdict != "done":
             context.notes["code"] = verdict.code if isinstance(verdict, ApiError) else "client_closed"
 
@@ -62,34 +63,22 @@ class LimitsMiddleware:
             raise _too_large(self._limits.body)
         return length
 
-    def _seconds(self, text: bytes | None) -> float:
-        """How long the request may take."""
-        if text is None:
-            return self._limits.deadline
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = math.nan
-        if not 0 < seconds < math.inf:
-            raise ApiError(400, "bad_request", "expected seconds, more than 0, such as 2.5", field=TIMEOUT_HEADER)
-        return min(seconds, self._limits.longest_deadline)
-
 
 class _Run:
     """One request within its limits. The app runs as a task of its own, so that it can be ended alone."""
 
-    def __init__(self, receive: Receive, send: Send, *, body: int, length: int | None) -> None:
-        self._receive, self._send, self._body = receive, send, body
+    def __init__(self, receive: Receive, send: Send, context: Context, *, body: int, length: int | None) -> None:
+        self._receive, self._send, self._context, self._body = receive, send, context, body
         self._left, self._complete, self._empty = body, length == 0, length == 0
         self._reading = self._begun = self._answered = self._over = False
         self._gone = asyncio.Event()
         self._verdict: asyncio.Future[_Verdict] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def __call__(self, app: ASGIApp, scope: Scope, deadline: float) -> _Verdict:
+    async def __call__(self, app: ASGIApp, scope: Scope) -> _Verdict:
         """Run it, answer where it was ended by us, and leave no task behind. Raises what the app raises."""
         loop = asyncio.get_running_loop()
-        timer = loop.call_at(deadline, self._expire)
+        self._timer = loop.call_at(self._context.deadline, self._expire)
         work = loop.create_task(self._work(app, scope))
         work.add_done_callback(lambda _: self._end("done"))
         self._tasks.append(work)
@@ -102,7 +91,7 @@ class _Run:
                 if not self._begun:
                     await send_error(self._send, verdict)
         finally:
-            timer.cancel()
+            self._timer.cancel()
             await self._stop()
         if verdict == "done":
             work.result()
@@ -130,9 +119,12 @@ class _Run:
             self._over = verdict != "done"
 
     def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
         if self._begun:
             return
-        if self._reading:
+        if loop.time() < self._context.deadline:  # it was put off
+            self._timer = loop.call_at(self._context.deadline, self._expire)
+        elif self._reading:
             self._end(ApiError(408, "slow_body", "the request's body did not arrive within its time"))
         else:
             self._end(
@@ -185,6 +177,19 @@ class _Run:
         self._gone.set()
         if not self._answered:
             self._end("gone")
+
+
+def _seconds(text: bytes | None) -> float | None:
+    """How long the client says that the request may take."""
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ApiError(400, "bad_request", "expected seconds, more than 0, such as 2.5", field=TIMEOUT_HEADER)
+    return seconds
 
 
 def _check_head(scope: Scope) -> None:

@@ -2,7 +2,7 @@
 
     clickmask_request_total{route,method,status,code}   every request answered or given up
     clickmask_request_duration_us{route}                from its arrival to the last byte of its answer
-    clickmask_inference_...{kind="encode"|"decode"}     work of the model: count / exec_count is the mean batch
+    clickmask_inference_...{kind="encode"|"decode"|"search"}   count / exec_count is the mean batch
     clickmask_cache_...{store="images"|"pixels"|"masks"}
 
 Every label has a small set of values: no client can make up a new series.
@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from .shelf import Counts
 
-Kind = Literal["encode", "decode"]
+Kind = Literal["encode", "decode", "search"]
 Store = Literal["images", "pixels", "masks"]
 Failure = Literal["REJECTED", "CANCELED", "BACKEND", "OTHER"]
 
@@ -65,7 +65,7 @@ class Metrics:
         self._ready = self._gauge("ready", "1 when new requests are welcome, else 0.")
 
     def _add_inference(self) -> None:
-        self._count = self._counter("inference_count", "Images encoded, objects decoded.", ("kind",))
+        self._count = self._counter("inference_count", "Images encoded, objects decoded, steps of searches.", ("kind",))
         self._passes = self._counter("inference_exec_count", "Passes through the network.", ("kind",))
         text = "Microseconds that requests waited for the device, added up."
         self._queued = self._counter("inference_queue_duration_us", text, ("kind",))
@@ -127,6 +127,10 @@ class Metrics:
     def decoded(self, count: int, waits: Iterable[float], compute: float) -> None:
         """One pass decoded `count` objects for requests that had waited `waits`; it took `compute`."""
         self._executed("decode", count, waits, compute)
+
+    def searched(self, count: int, waits: Iterable[float], compute: float) -> None:
+        """`count` steps of searches for everything, after `waits`; they took `compute`."""
+        self._executed("search", count, waits, compute)
 
     def _executed(self, kind: Kind, count: int, waits: Iterable[float], compute: float) -> None:
         self._count.labels(kind).inc(count)

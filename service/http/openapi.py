@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from . import schemas
+from .everything_schemas import EverythingRequest
 from .schemas import ErrorAnswer, ExportRequest, MasksRequest, SessionRequest, WindowRequest
 
 _REF = "#/components/schemas/{model}"
@@ -74,7 +75,7 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document, made once."""
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
-        bodies = (MasksRequest, WindowRequest, ExportRequest, SessionRequest)
+        bodies = (MasksRequest, EverythingRequest, WindowRequest, ExportRequest, SessionRequest)
         _, definitions = models_json_schema([(body, "validation") for body in bodies], ref_template=_REF)
         components = document["components"]["schemas"]
         components |= definitions["$defs"]

@@ -98,7 +98,7 @@ def _previous(item: ObjectPrompt, field: str, entry: Entry, store: Store) -> tup
             raise ApiError(422, "bad_prompt", message, field=field) from None
         return logits, hashlib.sha256(logits.tobytes()).hexdigest()
     kept = store.masks.get(item.previous, entry.caller)
-    if kept is None:
+    if not isinstance(kept, KeptMask):
         error = store.keys.check(item.previous, entry.caller, "mask_gone")
         raise ApiError(error.status, error.code, error.message, field=field)
     if kept.root != entry.root.key:

@@ -25,13 +25,14 @@ from ..threads import in_own_thread
 from .admission import Gate, Ticket
 from .asking import Asking
 from .decoding.pool import DecodePool
-from .engine import ENCODE, Encode, Engine
+from .engine import ENCODE, STEP, Encode, Engine
 from .errors import ApiError, from_clickmask
 from .flights import Flights
 from .health import Health
 from .keys import Keys
 from .lane import Done, Lane, Rank
 from .metrics import Metrics
+from .searches import Searches
 from .secret import load_secret
 from .settings import MIB, ServeSettings
 from .store import Entry, Store
@@ -65,6 +66,7 @@ class Service:
         self.opens = Gate(limits, lambda: self._wait(Rank.OPEN))
         self.streams = Streams()
         self._asking = Asking(self)
+        self.searches = Searches(self)
         self._heavy = Turns(HEAVY_THREADS)
         self._decoding = Turns(settings.decoders.count)
         self._entries: Flights[Entry] = Flights()
@@ -270,7 +272,8 @@ class Service:
         return inside * sum(costs) / len(costs) / len(costs)
 
     def _count(self, kind: Hashable, waits: Sequence[float], seconds: float) -> None:
-        count = self.metrics.encoded if kind == ENCODE else self.metrics.decoded
+        metrics = self.metrics
+        count = metrics.encoded if kind == ENCODE else metrics.searched if kind == STEP else metrics.decoded
         count(len(waits), waits, seconds)
 
     def _out_of_memory(self) -> None:

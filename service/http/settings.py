@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,7 +25,8 @@ class Limits:
 
     body: bytes of one request. pixels: of one image, width x height. prompts: objects in one request. points: of one
     object. queue: requests admitted at a time; queue_bytes: their bodies and decoded pixels together. deadline: seconds
-    a request may take when it does not say (`X-Request-Timeout`), at most longest_deadline.
+    a request may take when it does not say (`X-Request-Timeout`), at most longest_deadline. everything: seconds that a
+    search for all objects of an image may take.
     """
 
     body: int = 64 * MIB
@@ -36,12 +37,13 @@ class Limits:
     queue_bytes: int = GIB
     deadline: float = 30.0
     longest_deadline: float = 120.0
+    everything: float = 600.0
 
     def __post_init__(self) -> None:
         """Refuse limits that nothing could meet."""
-        for name in ("body", "pixels", "prompts", "points", "queue", "queue_bytes", "deadline", "longest_deadline"):
-            if getattr(self, name) <= 0:
-                raise SettingsError(f"{name}: expected more than 0, got {getattr(self, name)}")
+        for limit in fields(self):
+            if getattr(self, limit.name) <= 0:
+                raise SettingsError(f"{limit.name}: expected more than 0, got {getattr(self, limit.name)}")
         if self.longest_deadline < self.deadline:
             raise SettingsError(f"--max-timeout: expected --timeout ({self.deadline:g} seconds) or more")
         if self.queue_bytes < self.body:

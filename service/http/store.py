@@ -15,6 +15,8 @@ import psutil
 
 from ...models.errors import SettingsError
 from ...models.frame import Frame
+from ..everything.options import Search
+from ..everything.search import Finds
 from ..images import Picture
 from ..open_image import OpenImage
 from .errors import ApiError
@@ -23,6 +25,7 @@ from .settings import GIB, MIB, Limits, Storage
 from .shelf import Shelf
 
 EMBEDDING = 4096 * 256 * 4  # bytes, in the widest precision
+CANDIDATE = 1024  # bytes that a find takes beside its run lengths
 OVERHEAD = 4096  # bytes of bookkeeping an entry is charged with
 PIXELS_SHARE = 0.25  # of the images' budget, for decoded pixels
 
@@ -69,6 +72,31 @@ class KeptMask:
         return self.logits.nbytes + OVERHEAD
 
 
+@dataclass(frozen=True, eq=False)
+class KeptFinds:
+    """What a search for everything found in an image or window, as run lengths, to choose from again.
+
+    options: of the search, but for its floors. frame, root: as of `KeptMask`.
+    """
+
+    search: Search
+    finds: Finds
+    options: Hashable
+    frame: Frame
+    root: str
+
+    @staticmethod
+    def of(search: Search, finds: Finds, options: Hashable, entry: Entry) -> KeptFinds:
+        """Those of a search in an entry."""
+        return KeptFinds(search, finds, options, entry.frame, entry.root.key)
+
+    @property
+    def size(self) -> int:
+        """Bytes it is charged with."""
+        points = sum(crop.points.nbytes for crop in self.finds.crops)
+        return OVERHEAD + points + sum(one.runs.nbytes + CANDIDATE for one in self.finds.candidates)
+
+
 class Store:
     """Three shelves, and who may look on them."""
 
@@ -84,7 +112,7 @@ class Store:
         self._idle = storage.idle
         self.images: Shelf[Entry] = Shelf(budget - pixels, self._image_gone)
         self.pixels: Shelf[Picture] = Shelf(pixels)
-        self.masks: Shelf[KeptMask] = Shelf(storage.masks)
+        self.masks: Shelf[KeptMask | KeptFinds] = Shelf(storage.masks)
 
     def find(self, key: str, caller: str) -> Entry:
         """An image of this caller's. Raises ApiError 410 when it was pushed out, 404 when it never was theirs."""
@@ -112,6 +140,16 @@ class Store:
                 root.windows.add(entry.key)
         finally:
             self.images.unpin(root.key)
+
+    def finds_of(self, entry: Entry, options: Hashable) -> KeptFinds | None:
+        """What the last search of an entry found, if it had these options."""
+        kept = self.masks.get(_finds_key(entry), entry.caller)
+        return kept if isinstance(kept, KeptFinds) and kept.options == options else None
+
+    def keep_finds(self, entry: Entry, finds: KeptFinds) -> None:
+        """Keep what a search found, in the place of the one before, if there is room and the entry is still here."""
+        if self.holds(entry):
+            self.masks.put(_finds_key(entry), finds, finds.size, entry.caller)
 
     def holds(self, entry: Entry) -> bool:
         """Whether it is on the shelf still."""
@@ -163,6 +201,10 @@ class Store:
             gone = self.images.take(window)
             if gone is not None:
                 self._image_gone(window, gone)
+
+
+def _finds_key(entry: Entry) -> Hashable:
+    return "finds", entry.key  # no mask's id: those are strings
 
 
 def _quarter_of_free_memory() -> int:
