@@ -18,7 +18,7 @@ from .suppression import suppress_boxes, suppress_masks
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """A candidate that stays. runs: its mask, as found or cleaned. is_changed: whether it was cleaned."""
+    """A candidate that stays. runs: its mask, as found or cleaned. is_changed: whether it was cleaned (or would have been, but for the rule that the largest patch stays)."""
 
     candidate: Candidate
     runs: Runs
@@ -74,25 +74,28 @@ def _without_small_regions(chosen: list[Chosen], choice: Choice) -> list[Chosen]
 
 
 def _tidied(one: Chosen, least: int) -> Chosen:
-    mask = one.runs.pixels()
-    tidy = _without_islands(_without_holes(mask, least), least)
-    if (tidy == mask).all():
-        return one
-    return Chosen(one.candidate, Runs.of(tidy), True)
+    filled, had_holes = _without_holes(one.runs.pixels(), least)
+    tidy, had_islands = _without_islands(filled, least)
+    return Chosen(one.candidate, Runs.of(tidy), True) if had_holes or had_islands else one
 
 
-def _without_holes(mask: np.ndarray, least: int) -> np.ndarray:
+def _without_holes(mask: np.ndarray, least: int) -> tuple[np.ndarray, bool]:
+    """The mask, and whether it had any."""
     labels, sizes = _patches(~mask)
-    return mask | (sizes < least)[labels] & ~mask
+    small = sizes < least
+    small[0] = False  # what is not in the region
+    return (mask | small[labels] if small.any() else mask), bool(small.any())
 
 
-def _without_islands(mask: np.ndarray, least: int) -> np.ndarray:
-    """The largest stays in any case."""
+def _without_islands(mask: np.ndarray, least: int) -> tuple[np.ndarray, bool]:
+    """The same for islands. The largest stays in any case, though it counts as one where all are small."""
     labels, sizes = _patches(mask)
-    kept = sizes >= least
-    if len(sizes) > 1 and not kept[1:].any():
-        kept[1 + int(sizes[1:].argmax())] = True
-    return mask & kept[labels]
+    small = sizes < least
+    small[0] = False
+    had_any = bool(small.any())
+    if small[1:].all() and had_any:
+        small[1 + int(sizes[1:].argmax())] = False
+    return (mask & ~small[labels] if had_any else mask), had_any
 
 
 def _patches(region: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

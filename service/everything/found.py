@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from ...models.errors import SettingsError
 from ...models.frame import Frame
 from ..masks import BaseMask, PhotoSource
 from ..prompts import Prompt
 from ..rle import Rle
+from .options import ORDERS
 from .runs import Runs
 from .suppression import boxes_meet
 
@@ -118,7 +120,12 @@ class Found(list[FoundMask]):
 
         Args:
             order: of several masks a pixel belongs to the smallest ("area") or to that with the best score ("score").
+
+        Raises:
+            SettingsError: another order.
         """
+        if order not in ORDERS:
+            raise SettingsError(f'order={order!r} is unknown; use "area" or "score"')
         return label_map([mask.runs for mask in self], [mask.score for mask in self], self.size, order)
 
 
