@@ -25,7 +25,7 @@ M = TypeVar("M", bound=BaseModel)
 
 _MOST_COMMAS = 500_000  # in a body: so long as a list takes a tenth of a second to read
 
-_TYPES = ("bool", "str", InlineLogits.__name__)  # as pydantic names them in the place of an error
+_TYPES = ("bool", "int", "str", InlineLogits.__name__)  # as pydantic names them in the place of an error
 _LONGEST_NAME = 60  # of a field the caller made up
 _MOST_ERRORS = 1000  # described one by one, a million of them would take a gigabyte
 

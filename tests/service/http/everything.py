@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
-from app_under_test import Running, error_of, running, upload  # noqa: F401
+from app_under_test import Running
 
 from clickmask.service.http.lane import Rank
 
-# All that a network with random weights finds is kept: its scores mean nothing.
-ALL: dict[str, Any] = {"pred_iou_thresh": 0.0, "stability_score_thresh": 0.0, "points_per_side": 4}
-LONG: dict[str, Any] = {**ALL, "points_per_side": 200}  # of points that take minutes
+GRID: dict[str, Any] = {"points_per_side": 8}
+LONG: dict[str, Any] = {"points_per_side": 200}  # 40,000 points, which take minutes
 
 
 def path(key: str) -> str:
@@ -35,9 +34,10 @@ def waiting(service: Running) -> int:
 
 
 @contextmanager
-def events(client: httpx.Client, key: str, **wishes: Any) -> Iterator[Iterator[tuple[str, Any]]]:
+def events(client: httpx.Client, key: str, accept: bool = True, **wishes: Any) -> Iterator[Iterator[tuple[str, Any]]]:
     """The events of a search, (name, data); comments are named "". Leaving the block closes the connection."""
-    with client.stream("POST", path(key), json=wishes, headers={"accept": "text/event-stream"}) as answer:
+    headers = {"accept": "text/event-stream"} if accept else {}
+    with client.stream("POST", path(key), json=wishes, headers=headers) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")
         yield _parsed(answer.iter_lines())
