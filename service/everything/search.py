@@ -134,6 +134,18 @@ class Looking:
         return Runs.union(small).has(places)
 
     def _look(self, decoder: PointDecoder, ruler: Ruler, crop: int, points: np.ndarray) -> list[Candidate]:
+        """What points give. When a device's memory runs out, with half as many at a time from then on."""
+        while True:
+            try:
+                return self._try(decoder, ruler, crop, points)
+            except torch.OutOfMemoryError:
+                if self._chunk == 1:
+                    raise
+            self._chunk //= 2  # out here, where the exception and what its frames held are gone
+            if self._sam.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _try(self, decoder: PointDecoder, ruler: Ruler, crop: int, points: np.ndarray) -> list[Candidate]:
         chunks = [points[first : first + self._chunk] for first in range(0, len(points), self._chunk)]
 
         def work(chunk: np.ndarray) -> list[Candidate]:

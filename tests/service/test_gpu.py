@@ -1,0 +1,70 @@
+"""What only a GPU can show: the CPU's answers, whatever goes together there. Skipped where there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from clickmask import Mask, Prompt, Segmenter
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+PHOTO = Path(__file__).resolve().parents[2] / "examples" / "photos" / "dogs.jpg"
+PROMPTS = [
+    Prompt(points=[(290, 300)]),
+    Prompt(points=[(370, 560)]),
+    Prompt(points=[(290, 300), (370, 560)]),
+    Prompt(box=(100, 100, 500, 800)),
+    Prompt(points=[(290, 300), (60, 60)], labels=[1, 0], box=(180, 200, 420, 700)),
+]
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a & b).sum() / (a | b).sum())
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[Mask]:
+    return Segmenter(device="cpu", precision="float32", fit="square").open(PHOTO).segment_many(PROMPTS)
+
+
+@pytest.mark.parametrize(("precision", "least"), [("float32", 0.999), ("bfloat16", 0.97), ("auto", 0.97)])
+def test_masks_are_the_cpus(expected: list[Mask], precision: str, least: float) -> None:
+    image = Segmenter(device="cuda", precision=precision).open(PHOTO)
+    together = image.segment_many(PROMPTS)
+    assert min(_iou(a.pixels, b.pixels) for a, b in zip(together, expected, strict=True)) > least
+    alone = [image.segment_many([prompt])[0] for prompt in PROMPTS]
+    assert min(_iou(a.pixels, b.pixels) for a, b in zip(together, alone, strict=True)) > 0.999
+
+
+def test_same_call_gives_the_same_bits() -> None:
+    image = Segmenter(device="cuda").open(PHOTO)
+    first = [mask.logits for mask in image.segment_many(PROMPTS)]
+    for _ in range(20):
+        again = [mask.logits for mask in image.segment_many(PROMPTS)]
+        assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_pictures_encoded_together_give_what_each_alone_gives() -> None:
+    segmenter = Segmenter(device="cuda", precision="float32")
+    photos = sorted(PHOTO.parent.glob("*.jpg"))[:3]
+    for one, image in zip(photos, segmenter.open_many(photos), strict=True):
+        np.testing.assert_allclose(image.embedding(), segmenter.open(one).embedding(), atol=1e-3)
+
+
+def test_everything_finds_what_the_cpu_finds() -> None:
+    ways = ({"device": "cpu", "precision": "float32", "fit": "square"}, {"device": "cuda", "precision": "float32"})
+    cpu, gpu = (Segmenter(**way).open(PHOTO).everything(points_per_side=12) for way in ways)
+    assert len(cpu) == len(gpu) > 5
+    assert min(max(_iou(a.pixels, b.pixels) for b in cpu) for a in gpu) > 0.99
+    assert gpu.peak_memory is not None and 0 < gpu.peak_memory < 8e9
+
+
+def test_with_little_memory_everything_goes_in_smaller_portions() -> None:
+    image = Segmenter(device="cuda").open(PHOTO)
+    expected = image.everything(points_per_side=8)
+    given = image.everything(points_per_side=8, max_memory=300_000_000)
+    assert [mask.area for mask in given] == pytest.approx([mask.area for mask in expected], rel=0.01)
