@@ -12,6 +12,7 @@ import uuid
 
 import cv2
 import numpy as np
+import torch
 import uvicorn
 from fastapi import FastAPI, Request
 from peers import mobile_sam
@@ -19,7 +20,7 @@ from pycocotools import mask as coco
 from segment_anything import SamPredictor
 
 app = FastAPI()
-predictor = SamPredictor(mobile_sam())
+predictor = SamPredictor(mobile_sam().to("cuda" if torch.cuda.is_available() else "cpu"))
 lock = threading.Lock()
 images: dict[str, tuple] = {}
 

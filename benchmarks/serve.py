@@ -72,7 +72,7 @@ def in_process() -> Callable[[int], object]:
     from clickmask.service.http.answers import Wanted, describe
     from clickmask.service.http.schemas import MasksRequest
 
-    image = clickmask.Segmenter(device="cpu").open(PHOTO)
+    image = clickmask.Segmenter().open(PHOTO)
 
     def click(n: int) -> object:
         request = MasksRequest.model_validate(click_body(n))
