@@ -16,7 +16,6 @@ from ..models.errors import PredictorArgumentError
 from ..models.frame import Frame
 from .compat import SamPredictor
 from .everything.choosing import Chosen, choose
-from .everything.grids import layer_grids
 from .everything.options import Choice, Search
 from .everything.proposals import never, run
 from .everything.search import Looking, inclusive_box
@@ -59,7 +58,8 @@ class SamAutomaticMaskGenerator:
         if output_mode not in OUTPUT_MODES:
             raise PredictorArgumentError(f"Unknown output_mode {output_mode}.")
         if points_per_side is not None:
-            point_grids = layer_grids(points_per_side, crop_n_layers, crop_n_points_downscale_factor)
+            numbers = crop_n_layers, crop_overlap_ratio, crop_n_points_downscale_factor
+            point_grids = Search(points_per_side, None, *numbers).grids()
         assert point_grids is not None
         self.point_grids: list[np.ndarray] = list(point_grids)
         self.predictor = SamPredictor(model)
@@ -108,12 +108,12 @@ class SamAutomaticMaskGenerator:
             crop_n_layers=self.crop_n_layers,
             crop_overlap_ratio=self.crop_overlap_ratio,
             stability_score_offset=self.stability_score_offset,
-            floor_score=max(0.0, self.pred_iou_thresh),
-            floor_stability=max(0.0, self.stability_score_thresh),
+            floor_score=_asked(self.pred_iou_thresh),
+            floor_stability=_asked(self.stability_score_thresh),
         )
         choice = Choice(
-            pred_iou_thresh=max(0.0, self.pred_iou_thresh),
-            stability_score_thresh=max(0.0, self.stability_score_thresh),
+            pred_iou_thresh=_asked(self.pred_iou_thresh),
+            stability_score_thresh=_asked(self.stability_score_thresh),
             box_nms_thresh=self.box_nms_thresh,
             crop_nms_thresh=self.crop_nms_thresh,
             min_mask_region_area=self.min_mask_region_area,
@@ -144,6 +144,11 @@ class SamAutomaticMaskGenerator:
         if self.output_mode == "coco_rle":
             return one.runs.rle()
         return {"size": [one.runs.height, one.runs.width], "counts": one.runs.counts().tolist()}
+
+
+def _asked(threshold: Any) -> Any:
+    """A threshold below 0 asks nothing; whether it is a number is for others to say."""
+    return 0.0 if isinstance(threshold, int | float) and threshold < 0 else threshold
 
 
 def _xywh(box: tuple[int, int, int, int]) -> list[int]:

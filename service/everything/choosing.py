@@ -18,7 +18,10 @@ from .suppression import suppress_boxes, suppress_masks
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """A candidate that stays. runs: its mask, as found or cleaned. is_changed: whether it was cleaned (or would have been, but for the rule that the largest patch stays)."""
+    """A candidate that stays. runs: its mask, as found or cleaned.
+
+    is_changed: whether it was cleaned, or would have been, but for the rule that the largest patch stays.
+    """
 
     candidate: Candidate
     runs: Runs

@@ -12,23 +12,36 @@ from itertools import product
 
 import numpy as np
 
+from ...models.frame import Frame
+
 Window = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A part of the image that is encoded by itself, and the points asked there.
+    """A part of the image that is encoded by itself, and where it is asked.
 
-    window: (x0, y0, x1, y1) pixels, x1 and y1 exclusive. points: (N, 2) float64 x y, image frame.
+    window: (x0, y0, x1, y1) pixels, x1 and y1 exclusive. grid: (N, 2) x y in 0..1; crops share it, since there may be
+    tens of thousands of them.
     """
 
     window: Window
-    points: np.ndarray
+    grid: np.ndarray
+
+    @property
+    def points(self) -> np.ndarray:
+        """(N, 2) float64 x y, image frame: those of the grid."""
+        return self.placed(self.grid)
+
+    def placed(self, grid: np.ndarray) -> np.ndarray:
+        """(N, 2) x y in 0..1 of the window -> float64, image frame."""
+        x0, y0, x1, y1 = self.window
+        return grid.reshape(-1, 2) * np.array([x1 - x0, y1 - y0]) + np.array([x0, y0])
 
     def shifted(self, x: int, y: int) -> Crop:
         """The same so many pixels to the right and down."""
         x0, y0, x1, y1 = self.window
-        return Crop((x0 + x, y0 + y, x1 + x, y1 + y), self.points + np.array([x, y]))
+        return Crop((x0 + x, y0 + y, x1 + x, y1 + y), self.grid)
 
 
 def point_grid(per_side: int) -> np.ndarray:
@@ -83,14 +96,10 @@ def _starts(side: int, tile: int, halo: int) -> list[int]:
 
 def crops_of(size: tuple[int, int], grids: Sequence[np.ndarray], layers: int, overlap_ratio: float) -> list[Crop]:
     """The image and its crops, each with its layer's points in it."""
-    return [_crop(window, grids[layer]) for window, layer in crop_windows(size, layers, overlap_ratio)]
+    windows = crop_windows(size, layers, overlap_ratio)
+    return [Crop(window, grids[layer]) for window, layer in windows if min(Frame(*size, window).scaled_size) > 0]
 
 
 def tiles_of(size: tuple[int, int], grid: np.ndarray, tile: int, halo: int) -> list[Crop]:
     """The image's tiles, each with the points in it."""
-    return [_crop(window, grid) for window in tile_windows(size, tile, halo)]
-
-
-def _crop(window: Window, grid: np.ndarray) -> Crop:
-    x0, y0, x1, y1 = window
-    return Crop(window, grid.reshape(-1, 2) * np.array([x1 - x0, y1 - y0]) + np.array([x0, y0]))
+    return [Crop(window, grid) for window in tile_windows(size, tile, halo)]

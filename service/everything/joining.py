@@ -1,7 +1,8 @@
 """Things that the edge of a tile cut: their parts are joined again.
 
 A part and its other half, found in the neighbouring tile, agree where both tiles look. The parts of one thing make one
-mask: the union, with the mean of their scores by area and the least of their stabilities.
+mask: the union, with the mean of their scores by area and the least of their stabilities. What another tile shows whole
+needs no parts; nor does what the whole image shows, unless its parts were found and make a finer mask.
 """
 
 from __future__ import annotations
@@ -23,11 +24,23 @@ AGREEMENT = 0.7  # IoU of two parts in what both tiles see
 def join_cut(candidates: Sequence[Candidate], crops: Sequence[Crop]) -> list[Candidate]:
     """The candidates, with those that were cut replaced by what their parts make together.
 
-    A part without another half stays as it is: the thing may end there.
+    A part that nothing else shows stays as it is: the thing may end there.
     """
-    cut = [c for c in candidates if c.is_cut]
-    groups = _groups(cut, [crop.window for crop in crops])
-    return [c for c in candidates if not c.is_cut] + [_joined([cut[n] for n in group]) for group in groups]
+    windows = [crop.window for crop in crops]
+    cut, uncut = [c for c in candidates if c.is_cut], [c for c in candidates if not c.is_cut]
+    groups = [[cut[n] for n in group] for group in _groups(cut, windows)]
+    return uncut + [_joined(parts) for parts in groups if not _is_shown(parts, uncut, windows)]
+
+
+def _is_shown(parts: list[Candidate], uncut: list[Candidate], windows: list[Window]) -> bool:
+    """Whether one of the uncut masks is the thing these are the parts of."""
+    for part, other in product(parts, uncut):
+        is_finer = len(parts) > 1 and _shared(windows[part.crop], windows[other.crop]) == windows[part.crop]
+        if is_finer or not boxes_meet(part.runs, other.runs):
+            continue
+        if part.runs.overlap(other.runs) > AGREEMENT * part.runs.area and _agree(part, other, windows):
+            return True
+    return False
 
 
 def _groups(cut: list[Candidate], windows: list[Window]) -> list[list[int]]:

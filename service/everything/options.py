@@ -10,7 +10,7 @@ from typing import Any, TypedDict, TypeVar
 import numpy as np
 
 from ...models.errors import SettingsError
-from .grids import Crop, crops_of, layer_grids, point_grid, tile_count, tiles_of
+from .grids import Crop, crops_of, layer_grids, tile_count, tiles_of
 
 T = TypeVar("T")
 
@@ -18,6 +18,7 @@ LEAST_TILE = 64  # pixels
 AUTO_TILE = 1024  # pixels: nothing is scaled
 WORTH_TILES = 1.5  # times AUTO_TILE: from this longer side on "auto" means tiles
 ORDERS = ("area", "score")
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class SearchOptions(TypedDict, total=False):
@@ -99,42 +100,50 @@ class Search:
         """Refuse what makes no sense."""
         if (self.points_per_side is None) == (self.point_grids is None):
             raise SettingsError("points_per_side, point_grids: give exactly one of them (the other is None)")
+        _whole("crop_n_layers", self.crop_n_layers, 0, 6)
         if self.points_per_side is not None:
             _whole("points_per_side", self.points_per_side, 1, 1024)
         if self.point_grids is not None:
             self._check_grids(self.point_grids)
-        _whole("crop_n_layers", self.crop_n_layers, 0, 6)
         _whole("crop_n_points_downscale_factor", self.crop_n_points_downscale_factor, 1, 1024)
         _number("crop_overlap_ratio", self.crop_overlap_ratio, 0, 1)
-        _number("stability_score_offset", self.stability_score_offset, 0, math.inf)
         _number("tile_halo", self.tile_halo, 0, 0.5)
-        _number("floor_score", self.floor_score, 0, math.inf)
-        _number("floor_stability", self.floor_stability, 0, math.inf)
-        if self.tiles not in (None, "auto"):
+        for name in ("stability_score_offset", "floor_score", "floor_stability"):
+            _number(name, getattr(self, name), 0, LARGEST)
+        for name in ("adaptive", "whole"):
+            _flag(name, getattr(self, name))
+        if self.tiles is not None and not (isinstance(self.tiles, str) and self.tiles == "auto"):
             _whole("tiles", self.tiles, LEAST_TILE, 1 << 16, ' or "auto"')
         if self.max_memory is not None:
             _whole("max_memory", self.max_memory, 1, 1 << 50, " (bytes)")
+        self._check_together()
+
+    def _check_together(self) -> None:
         if self.tiles is not None and self.crop_n_layers:
             raise SettingsError("tiles, crop_n_layers: give one of them; tiles look closer, and so do crops")
         if not self.whole and self.tiles is None:
             raise SettingsError("whole=False leaves nothing to look at without tiles")
+        if self.adaptive and self.point_grids is not None:
+            raise SettingsError("adaptive: only with points_per_side; point_grids say themselves where to look")
 
     def _check_grids(self, grids: Sequence[np.ndarray]) -> None:
-        if isinstance(grids, np.ndarray) or len(grids) < self.crop_n_layers + 1:
+        is_list = isinstance(grids, Sequence) and not isinstance(grids, str | bytes)
+        if not is_list or len(grids) < self.crop_n_layers + 1:
             raise SettingsError(f"point_grids: expected a list of {self.crop_n_layers + 1} arrays, one for each layer")
         for number, grid in enumerate(grids):
-            points = np.asarray(grid)
-            if points.ndim != 2 or points.shape[1] != 2 or not ((points >= 0) & (points <= 1)).all():
+            if not _is_grid(grid):
                 raise SettingsError(f"point_grids[{number}]: expected an (N, 2) array of x y in 0..1")
+
+    def grids(self) -> list[np.ndarray]:
+        """(N, 2) x y in 0..1 each: the points in the image, and in each layer of crops."""
+        if self.point_grids is not None:
+            return [np.asarray(grid, float) for grid in self.point_grids]
+        assert self.points_per_side is not None
+        return layer_grids(self.points_per_side, self.crop_n_layers, self.crop_n_points_downscale_factor)
 
     def plan(self, size: tuple[int, int]) -> list[Crop]:
         """The parts of an image of this size (width, height) to look at, with the points in each."""
-        if self.point_grids is not None:
-            grids = [np.asarray(grid, float) for grid in self.point_grids]
-        else:
-            assert self.points_per_side is not None
-            grids = layer_grids(self.points_per_side, self.crop_n_layers, self.crop_n_points_downscale_factor)
-        tile = self.tile_for(size)
+        grids, tile = self.grids(), self.tile_for(size)
         if tile is None:
             return crops_of(size, grids, self.crop_n_layers, self.crop_overlap_ratio)
         whole = crops_of(size, grids, 0, 0) if self.whole else []
@@ -155,17 +164,13 @@ class Search:
             return sum(4**layer * max(1, count) for layer, count in enumerate(counts[: self.crop_n_layers + 1]))
         return max(1, counts[0]) * (self.whole + tile_count(size, tile, round(tile * self.tile_halo)))
 
-    def coarse_side(self) -> int | None:
-        """Points a side of the first, coarse grid of an adaptive search; None where there is none."""
-        return max(1, self.points_per_side // 2) if self.adaptive and self.points_per_side else None
-
-    def coarse_points(self) -> np.ndarray:
-        """(N, 2) x y in 0..1: that grid."""
-        return point_grid(self.coarse_side() or 0)
+    def coarse_side(self, crop: Crop) -> int:
+        """Points a side of the first, coarse grid of an adaptive search in a crop; 0 where there is none."""
+        return math.isqrt(len(crop.grid)) // 2 if self.adaptive else 0
 
     def tile_for(self, size: tuple[int, int]) -> int | None:
         """Pixels a side of the tiles for an image of this size; None for none."""
-        if self.tiles == "auto":
+        if isinstance(self.tiles, str):
             return AUTO_TILE if max(size) > WORTH_TILES * AUTO_TILE or not self.whole else None
         return None if self.tiles is None else int(self.tiles)
 
@@ -201,21 +206,24 @@ class Choice:
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
-        _number("pred_iou_thresh", self.pred_iou_thresh, 0, math.inf)
-        _number("stability_score_thresh", self.stability_score_thresh, 0, math.inf)
+        for name in ("pred_iou_thresh", "stability_score_thresh"):
+            _number(name, getattr(self, name), 0, LARGEST)
         for name in ("box_nms_thresh", "crop_nms_thresh", "mask_nms_thresh", "contained", "specks", "holes"):
             _number(name, getattr(self, name), 0, 1)
         for name in ("min_mask_region_area", "min_area"):
             _whole(name, getattr(self, name), 0, 1 << 50, " (pixels)")
-        if self.dedup not in ("box", "mask"):
+        if not isinstance(self.dedup, str) or self.dedup not in ("box", "mask"):
             raise SettingsError(f'dedup={self.dedup!r} is unknown; use "box" or "mask"')
-        if self.non_overlapping not in (False, True, *ORDERS):
+        wish = self.non_overlapping
+        if wish not in ORDERS if isinstance(wish, str) else not isinstance(wish, bool | np.bool_):
             raise SettingsError(f'non_overlapping={self.non_overlapping!r} is unknown; use True, "area" or "score"')
 
     @property
     def order(self) -> str | None:
         """Which of several masks gets a pixel: "area" or "score"; None when they may overlap."""
-        return "area" if self.non_overlapping is True else self.non_overlapping or None
+        if isinstance(self.non_overlapping, str):
+            return self.non_overlapping
+        return "area" if self.non_overlapping else None
 
 
 def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -245,6 +253,20 @@ def _whole(name: str, value: object, least: int, most: int, kind: str = "") -> N
 
 def _number(name: str, value: object, least: float, most: float) -> None:
     is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not is_number or not least <= float(value) <= most:  # pyright: ignore[reportArgumentType]
-        upper = "" if math.isinf(most) else f" and at most {most}"
+    if not is_number or not least <= value <= most:  # pyright: ignore[reportOperatorIssue]
+        upper = "" if most == LARGEST else f" and at most {most}"
         raise SettingsError(f"{name}: expected a number, at least {least}{upper}, got {value!r}")
+
+
+def _flag(name: str, value: object) -> None:
+    if not isinstance(value, bool | np.bool_):
+        raise SettingsError(f"{name}: expected True or False, got {value!r}")
+
+
+def _is_grid(grid: object) -> bool:
+    try:
+        points = np.asarray(grid)
+    except ValueError:  # rows of different lengths
+        return False
+    shape, kind = points.shape, points.dtype.kind
+    return len(shape) == 2 and shape[1] == 2 and kind in "fiu" and bool(((points >= 0) & (points <= 1)).all())

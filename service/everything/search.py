@@ -14,7 +14,7 @@ from ...models.errors import SettingsError
 from ...models.frame import GRID, LOW_RES, Frame
 from ...models.point_decoder import Answers, PointDecoder
 from ...models.sam import Sam
-from .grids import Crop, Window
+from .grids import Crop, Window, point_grid
 from .measure import Ruler
 from .options import Search
 from .runs import Runs
@@ -92,9 +92,11 @@ class Looking:
 
     def steps(self) -> Iterator[Progress]:
         """Do a little, and say how far it is, until all is done. A step on a CPU is a few points for each thread."""
-        total = sum(len(crop.points) for crop in self.finds.crops)
+        total = sum(len(crop.grid) + self._search.coarse_side(crop) ** 2 for crop in self.finds.crops)
         yield Progress(0, total)
         for number, crop in enumerate(self.finds.crops):
+            if not len(crop.grid):
+                continue
             frame = Frame(*self.finds.size, crop.window)
             decoder = PointDecoder(self._sam, self._encode(frame))
             ruler = Ruler(frame, self._search.stability_score_offset, self._threshold)
@@ -110,26 +112,25 @@ class Looking:
 
     def _portions(self, number: int, crop: Crop) -> Iterator[np.ndarray]:
         """The crop's points, as many at a time as one step takes."""
-        if self._search.adaptive and self._search.coarse_side() is not None:
-            x0, y0, x1, y1 = crop.window
-            coarse = self._search.coarse_points() * [x1 - x0, y1 - y0] + [x0, y0]
-            yield from self._in_steps(coarse)
-            yield from self._in_steps(crop.points[~self._covered(number, crop)])
-        else:
-            yield from self._in_steps(crop.points)
+        side = self._search.coarse_side(crop)
+        points = crop.points
+        if side:
+            yield from self._in_steps(crop.placed(point_grid(side)))
+            points = points[~self._covered(number, crop, points, side)]
+        yield from self._in_steps(points)
 
     def _in_steps(self, points: np.ndarray) -> Iterator[np.ndarray]:
         step = self._chunk * self._together
         return (points[first : first + step] for first in range(0, len(points), step))
 
-    def _covered(self, number: int, crop: Crop) -> np.ndarray:
-        """(N,) bool: which of the crop's points lie in something small that was found there."""
+    def _covered(self, number: int, crop: Crop, points: np.ndarray, side: int) -> np.ndarray:
+        """(N,) bool: which points lie in something small that `side` points a side found in the crop."""
         x0, y0, x1, y1 = crop.window
-        most = SMALL * (x1 - x0) * (y1 - y0) / (self._search.coarse_side() or 1) ** 2
+        most = SMALL * (x1 - x0) * (y1 - y0) / side**2
         small = [c.runs for c in self.finds.candidates if c.crop == number and 0 < c.runs.area <= most]
         if not small:
-            return np.zeros(len(crop.points), bool)
-        column, row = np.floor(crop.points).astype(np.int64).T
+            return np.zeros(len(points), bool)
+        column, row = np.floor(points).astype(np.int64).T
         places = np.minimum(column, x1 - 1) * self.finds.size[1] + np.minimum(row, y1 - 1)
         return Runs.union(small).has(places)
 

@@ -70,3 +70,9 @@ def test_a_crop_is_moved_with_its_points() -> None:
     moved = crop.shifted(7, 9)
     assert moved.window == (7, 9, 47, 29)
     assert np.array_equal(moved.points, crop.points + [7, 9])
+
+
+def test_a_crop_too_thin_to_be_looked_at_is_left_out() -> None:
+    """Without overlap a layer's last crop of 2500 x 3 pixels is one row high: nothing of it is left in the model's."""
+    windows = [crop.window for crop in crops_of((5000, 3), layer_grids(2, 1, 1), 1, 0.0)]
+    assert windows == [(0, 0, 5000, 3), (0, 0, 2500, 2), (2500, 0, 5000, 2)]
