@@ -6,6 +6,7 @@ The logic is written once, as coroutines over a `Transport`: under asyncio they 
 from .async_client import AsyncClient
 from .async_image import AsyncRemoteImage, AsyncThing
 from .client import Client
+from .found import RemoteFound
 from .image import RemoteImage
 from .masks import AsyncRemoteMask, RemoteMask
 
@@ -15,6 +16,7 @@ __all__ = [
     "AsyncRemoteMask",
     "AsyncThing",
     "Client",
+    "RemoteFound",
     "RemoteImage",
     "RemoteMask",
 ]

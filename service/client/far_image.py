@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, Unpack
 from urllib.parse import quote
 
 import numpy as np
 
-from ...models.errors import ImageError, PromptError, ServiceError
+from ...models.errors import ImageError, PromptError, ServiceError, SettingsError
 from ...models.frame import Frame
+from ..everything.options import Options
 from ..masks import BaseMask
 from ..prompts import Box, Point, Prompt, window_box
 from .deadline import Deadline
+from .found import LONGEST, OnProgress, RemoteFound, find, wishes
 from .image_view import ImageView
 from .link import Link
 from .place import Place
@@ -77,6 +81,30 @@ class FarImage(ImageView[F]):
         answers = await self._questions.masks(prompts, multimask="auto", limit=1, deadline=deadline)
         return [masks[0] for masks in answers]
 
+    async def everything(
+        self, *, progress: OnProgress | None = None, timeout: float = LONGEST, **options: Unpack[Options]
+    ) -> RemoteFound[F]:
+        """All objects of the image (of the encoded window), the largest first; see `OpenImage.everything`.
+
+        A task that is cancelled, or a `progress` that raises, closes the connection, and the server stops.
+
+        Args:
+            progress: called with (points asked, points in all).
+            timeout: seconds it may take, repeats included; then what was found is given, and `is_complete` is False.
+                The server may allow less.
+            options: those of `everything.options.Search` and `Choice` but max_memory: points_per_side=32,
+                pred_iou_thresh=0.88, stability_score_thresh=0.95, tiles="auto", dedup="mask", min_area=100, ...
+
+        Raises:
+            SettingsError: an option makes no sense; the message names it. ClosedError: the image was closed.
+            ServiceError: the server did not answer.
+        """
+        self._questions.check_open()
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
+            raise SettingsError(f"timeout: expected seconds, more than 0, got {timeout!r}")
+        deadline = self._questions.link.deadline(timeout)
+        return await find(self._questions, self._home_of, wishes(options), progress, deadline)
+
     async def window(self, box: Box | Sequence[float] | np.ndarray) -> Self:
         """This image with only the part in `box` encoded, at full resolution: for small things.
 
@@ -90,6 +118,17 @@ class FarImage(ImageView[F]):
             self._questions.close()
             for place in self._places:
                 await place.forget()
+
+    def _home_of(self, frame: Frame) -> Questions[F]:
+        """Whom to ask about a part of the image, which is opened when it is first asked about."""
+        asked = self._questions
+        place = self._place_of(frame)
+        self._places.add(place)
+        return replace(asked, place=place, frame=frame)
+
+    def _place_of(self, frame: Frame) -> Place:
+        make = partial(self._whole.post, "/windows", {"box": frame.window})
+        return Place(self._questions.link, self._upload.digest, make)
 
     @classmethod
     async def open(
@@ -115,7 +154,7 @@ class FarImage(ImageView[F]):
         asked.check_open()
         width, height = self.size
         frame = Frame(width, height, window_box(box, width, height))
-        place = Place(asked.link, self._upload.digest, partial(self._whole.post, "/windows", {"box": frame.window}))
+        place = self._place_of(frame)
         answer = await place.put(deadline)
         questions = _questions(asked.link, place, self._upload, frame, answer, asked.kind)
         return type(self)(self._upload, self._whole, questions, {place, self._whole} if owns_whole else {place})

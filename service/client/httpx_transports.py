@@ -8,15 +8,18 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
 from ...models.errors import ClosedError
+from .events import Hear, Listener
 from .transport import Reply, Request, Unreachable
 
 T = TypeVar("T")
 
+_SILENCE = 60.0  # seconds without a word, after which an answer in events comes no more; servers speak every 10
+_GRACE = 30.0  # seconds beyond its time in which a server may put together what it has
 _LATE = "no whole answer in time"
 # As many connections as there are threads or tasks: who may ask how much at a time is the server's to say.
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
@@ -43,6 +46,16 @@ class BlockingTransport:
             ) as response,
         ):
             return Reply(response.status_code, _headers(response), b"".join(_until(end, response.iter_bytes())))
+
+    async def follow(self, request: Request, seconds: float, hear: Hear) -> Reply:
+        """The server's reply, and its events on the way; leaving in between closes the connection."""
+        end = time.monotonic() + seconds + _GRACE
+        asked = _asked(self._base, request, min(seconds + _GRACE, _SILENCE))
+        with _translated(self._client), self._client.stream(**asked) as response:
+            listener = Listener(response.status_code, _headers(response), hear)
+            for piece in _until(end, response.iter_bytes()):
+                listener.take(piece)
+            return listener.reply()
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -80,6 +93,16 @@ class AsyncTransport:
                     timeout=seconds,
                 )
             return Reply(response.status_code, _headers(response), response.content)
+
+    async def follow(self, request: Request, seconds: float, hear: Hear) -> Reply:
+        """The server's reply, and its events on the way; a task that is cancelled closes the connection."""
+        asked = _asked(self._base, request, min(seconds + _GRACE, _SILENCE))
+        with _translated(self._client):
+            async with asyncio.timeout(seconds + _GRACE), self._client.stream(**asked) as response:
+                listener = Listener(response.status_code, _headers(response), hear)
+                async for piece in response.aiter_bytes():
+                    listener.take(piece)
+                return listener.reply()
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -133,6 +156,12 @@ class _AsyncTurn:
             yield
         finally:
             self._lock.release()
+
+
+def _asked(base: str, request: Request, silence: float) -> dict[str, Any]:
+    """httpx's arguments for a request of which something should be heard every so many seconds."""
+    url, headers = base + request.path, dict(request.headers)
+    return {"method": request.method, "url": url, "content": request.body, "headers": headers, "timeout": silence}
 
 
 @contextmanager

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
+from typing import Unpack
 
 import numpy as np
 
+from ..everything.options import Options
 from ..masks import BaseMask
 from ..prompts import Box, Point, Prompt
 from ..thing import Thing
 from .far_image import FarImage
+from .found import LONGEST, OnProgress, RemoteFound
 from .image_view import ImageView
 from .masks import RemoteMask
 from .transport import run
@@ -59,6 +62,26 @@ class RemoteImage(ImageView[RemoteMask]):
     def segment_many(self, prompts: Iterable[Prompt]) -> list[RemoteMask]:
         """One mask for each prompt, in their order; prompts may differ in everything."""
         return run(self._far.segment_many(prompts))
+
+    def everything(
+        self, *, progress: OnProgress | None = None, timeout: float = LONGEST, **options: Unpack[Options]
+    ) -> RemoteFound[RemoteMask]:
+        """All objects of the image (of the encoded window), the largest first; see `OpenImage.everything`.
+
+        A `progress` that raises closes the connection, and the server stops.
+
+        Args:
+            progress: called with (points asked, points in all).
+            timeout: seconds it may take, repeats included; then what was found is given, and `is_complete` is False.
+                The server may allow less.
+            options: those of `everything.options.Search` and `Choice` but max_memory: points_per_side=32,
+                pred_iou_thresh=0.88, stability_score_thresh=0.95, tiles="auto", dedup="mask", min_area=100, ...
+
+        Raises:
+            SettingsError: an option makes no sense; the message names it. ClosedError: the image was closed.
+            ServiceError: the server did not answer.
+        """
+        return run(self._far.everything(progress=progress, timeout=timeout, **options))
 
     def start(self) -> Thing[RemoteMask]:
         """An empty object to click on: each click refines the mask of the one before."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...models.errors import ClickmaskError, ClosedError, ServiceError, ServiceUnavailableError
 from .deadline import Deadline, pause
+from .events import Hear
 from .failures import to_error
 from .transport import Reply, Request, Transport, Unreachable
 
@@ -29,12 +30,12 @@ class Link:
         self._headers, self._timeout = dict(headers), timeout
         self._closed = False
 
-    def deadline(self) -> Deadline:
-        """The deadline of a verb that begins now."""
-        return Deadline(self._timeout)
+    def deadline(self, seconds: float | None = None) -> Deadline:
+        """The deadline of a verb that begins now; seconds: where it has others than the rest."""
+        return Deadline(self._timeout if seconds is None else seconds)
 
-    async def ask(self, request: Request, deadline: Deadline) -> dict[str, Any]:
-        """The JSON object that answers.
+    async def ask(self, request: Request, deadline: Deadline, hear: Hear | None = None) -> dict[str, Any]:
+        """The JSON object that answers. hear: is told of the events of an answer that comes as such.
 
         Busy servers and broken connections are asked again, as they say or ever more slowly, until the deadline.
 
@@ -42,7 +43,7 @@ class Link:
             ServiceUnavailableError: it did not answer until then. ServiceError, PromptError, ImageError: it refused.
         """
         for attempt in count():
-            reply = await self._attempt(request, deadline)
+            reply = await self._attempt(request, deadline, hear)
             if isinstance(reply, Reply) and reply.status not in _PASSING:
                 return self._read(reply)
             told = reply.headers.get("retry-after") if isinstance(reply, Reply) else None
@@ -64,13 +65,16 @@ class Link:
         self._closed = True
         await self.transport.close()
 
-    async def _attempt(self, request: Request, deadline: Deadline) -> Reply | Unreachable:
+    async def _attempt(self, request: Request, deadline: Deadline, hear: Hear | None = None) -> Reply | Unreachable:
         if self._closed:
             raise ClosedError("this client was closed: make a new one")
         seconds = max(deadline.left(), _SHORTEST)
         headers = {**self._headers, **request.headers, "x-request-timeout": f"{seconds:.3f}"}
+        request = Request(request.method, request.path, request.body, headers)
         try:
-            return await self.transport.send(Request(request.method, request.path, request.body, headers), seconds)
+            if hear is not None:
+                return await self.transport.follow(request, seconds, hear)
+            return await self.transport.send(request, seconds)
         except Unreachable as failure:
             return failure
 

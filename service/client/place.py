@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from ...models.errors import ServiceError, ServiceUnavailableError
 from .deadline import Deadline
+from .events import KIND, Hear
 from .failures import is_gone, is_mask_gone
 from .link import Link
 from .transport import Request, Unreachable
@@ -41,19 +42,23 @@ class Place:
         self._generation += 1
         return answer
 
-    async def post(self, suffix: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
+    async def post(
+        self, suffix: str, body: Mapping[str, Any], deadline: Deadline, hear: Hear | None = None
+    ) -> dict[str, Any]:
         """Ask about it. If the server has forgotten it, it is put there again, by one of those who notice, once.
 
-        Raises as `Link.ask` does.
+        What was never put there is put there first. hear: as of `Link.ask`. Raises as that does.
         """
+        if self._id is None:
+            await self._put_again(0, deadline)
         seen = self._generation
         try:
-            return await self._send(suffix, body, deadline)
+            return await self._send(suffix, body, deadline, hear)
         except ServiceError as error:
             if not is_gone(error) or is_mask_gone(error):
                 raise
         await self._put_again(seen, deadline)
-        return await self._send(suffix, body, deadline)
+        return await self._send(suffix, body, deadline, hear)
 
     async def forget(self) -> None:
         """Tell the server, if it can be told, that this is not needed any more."""
@@ -72,7 +77,11 @@ class Place:
     def _path(self) -> str:
         return f"/v1/images/{quote(str(self._id), safe='')}"
 
-    async def _send(self, suffix: str, body: Mapping[str, Any], deadline: Deadline) -> dict[str, Any]:
+    async def _send(
+        self, suffix: str, body: Mapping[str, Any], deadline: Deadline, hear: Hear | None
+    ) -> dict[str, Any]:
         headers = {"clickmask-route": self._route, "content-type": "application/json"}
+        if hear is not None:
+            headers["accept"] = KIND
         request = Request("POST", self._path() + suffix, json.dumps(body).encode(), headers)
-        return await self._link.ask(request, deadline)
+        return await self._link.ask(request, deadline, hear)

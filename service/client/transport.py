@@ -52,6 +52,13 @@ class Transport(Protocol):
         """The server's reply. Raises Unreachable when there is none after about so many seconds."""
         ...
 
+    async def follow(self, request: Request, seconds: float, hear: Callable[[str, bytes], object]) -> Reply:
+        """The same for an answer that may come as events: `hear` is told of each, the last is the reply (events.py).
+
+        Raises what `hear` raises, in a HearingError; the connection is closed then.
+        """
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         ...

@@ -22,12 +22,15 @@ import httpx, numpy
 def reply(request):
     if request.url.path.endswith("/images"):
         return httpx.Response(201, json={{"id": "i", "width": 9, "height": 9, "model": "m"}})
+    if request.url.path.endswith("/everything"):
+        return httpx.Response(200, json={{"masks": [], "complete": True, "points": 1024}})
     result = {{"index": 0, "score": 1, "stability": 1, "mask_id": "m", "rle": {{"size": [9, 9], "counts": [81]}}}}
     return httpx.Response(200, json={{"objects": [[result]]}})
 image = Client("http://h", transport=httpx.MockTransport(reply)).open(numpy.zeros((9, 9, 3), "uint8"))
 thing = image.start()
 thing.add(1, 1)
 assert thing.add(2, 2).area == 0
+assert image.everything(tiles="auto").points == 1024
 print(sorted(set({heavy!r}) & set(sys.modules)))
 """
     assert _run(code) == "[]"
