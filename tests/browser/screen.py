@@ -25,6 +25,7 @@ _GIVES_WAY = {409, 429, 503}  # so a preview is answered when a newer one came, 
 SIZE: Any = {"width": 1280, "height": 800}
 _RESET = """async () => {
   const { tools, settings, bench, stage, hand, store, exporter } = clickmask;
+  const { EVERYTHING } = await import('/page/settings.js');
   await clickmask.startOver();
   document.querySelector('dialog[open]')?.close();
   hand.drop();
@@ -33,6 +34,7 @@ _RESET = """async () => {
   const kept = await store.settings();
   await store.saveSettings(Object.fromEntries(Object.keys(kept).map((name) => [name, undefined])));
   settings.set({ label: '', labels: [], isRapid: false, keepsOff: false, opacity: 0.4, keys: {} });
+  settings.set({ everything: EVERYTHING });
   stage.setOptions({ showMasks: true, showPoints: true });
   for (const tab of document.querySelectorAll('button[role=tab]')) if (tab.textContent.trim() === 'Click') tab.click();
 }"""

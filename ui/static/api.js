@@ -1,6 +1,7 @@
 /** The calls of the HTTP API that the page makes, and what can go wrong with them. */
 
 import { fileNameIn } from './disposition.js';
+import { eventsOf } from './events.js';
 
 /** The server answered, but not with what was asked for. */
 export class ApiError extends Error {
@@ -70,6 +71,24 @@ export class Api {
   /** A part of an image, encoded by itself. */
   window(id, box, signal) {
     return this.#json(`/v1/images/${id}/windows`, { box }, signal);
+  }
+
+  /**
+   * All objects of an image: see `EverythingRequest`. onProgress({done, total}): points asked so far. Aborting `signal`
+   * ends the search at the server too.
+   */
+  async everything(id, request, { onProgress = () => {}, signal } = {}) {
+    const response = await this.#call(`/v1/images/${id}/everything`, { ...request, stream: true }, signal);
+    try {
+      for await (const { event, data } of eventsOf(response)) {
+        if (event === 'result') return data;
+        if (event === 'error') throw new ApiError(data.status, data.error);
+        if (event === 'progress') onProgress(data);
+      }
+    } catch (error) {
+      throw error instanceof TypeError ? new Unreachable() : error;
+    }
+    throw new Unreachable(); // it broke off
   }
 
   /** Finished objects as a file or a zip: {name, blob}. */

@@ -4,7 +4,7 @@ const OPACITY_STEP = 0.1;
 
 /** {command: function}; bench: the Workbench; more: {documents, choose, camera, exporter, menu, help}. */
 export function commandsOf(bench, { documents, choose, camera, exporter, menu, help }) {
-  const { tools, hand, view, stage, settings, toasts } = bench;
+  const { tools, hand, view, stage, settings, toasts, everything } = bench;
   const edit = (name) => () => bench.editor?.[name]();
   const opacity = (step) => () => settings.set({ opacity: clamp(settings.opacity + step, 0, 0.9) });
   const commands = {
@@ -15,8 +15,8 @@ export function commandsOf(bench, { documents, choose, camera, exporter, menu, h
     largerBrush: () => tools.resize(1),
     nextImage: () => step(1),
     previousImage: () => step(-1),
-    finish: edit('finish'),
-    cancel: () => (hand.drop(), bench.editor?.cancel()),
+    finish: () => (everything.isChoosing ? everything.done() : bench.editor?.finish()),
+    cancel: () => (hand.drop(), everything.escape() || bench.editor?.cancel()),
     undo: edit('undo'),
     redo: edit('redo'),
     deleteLast: edit('deleteLast'),
@@ -49,7 +49,7 @@ export function commandsOf(bench, { documents, choose, camera, exporter, menu, h
     up: () => hand.step(0, -1),
     down: () => hand.step(0, 1),
   };
-  for (const tool of ['box', 'brush', 'eraser', 'lasso', 'select', 'hand'])
+  for (const tool of ['box', 'brush', 'eraser', 'lasso', 'everything', 'select', 'hand'])
     commands[`${tool}Tool`] = () => tools.take(tool);
   for (const number of [1, 2, 3]) commands[`candidate${number}`] = () => bench.chips.choose(number);
   for (let number = 1; number <= 9; number += 1) commands[`label${number}`] = () => label(number);

@@ -39,7 +39,7 @@ export function drawMask(context, view, mask, look) {
   }
   const { path, points } = edgeOf(mask, view.scale * view.ratio);
   context.fillStyle = css(colour, opacity);
-  context.fill(path, 'evenodd');
+  if (opacity > 0) context.fill(path, 'evenodd');
   if (selected) strokePath(context, view, path, css(WHITE), LINE + 2 * HALO);
   else if (cased && points <= MANY_POINTS) strokePath(context, view, path, css(WHITE, 0.45), LINE + 2 * CASING);
   context.setLineDash(dashed ? DASHES.map((length) => length / view.scale) : []);
@@ -59,7 +59,7 @@ export function drawGlow(context, view, mask, colour) {
  * Finished objects, the lowest first, on a canvas as large as the view.
  * @param {OffscreenCanvas} canvas
  * @param {Place} view
- * @param {{mask: object, colour: number[], selected?: boolean, opacity?: number}[]} objects
+ * @param {{mask: object, colour: number[], selected?: boolean, cased?: boolean, opacity?: number}[]} objects
  * @param {number} opacity of those that have none of their own
  */
 export function drawObjects(canvas, view, objects, opacity) {

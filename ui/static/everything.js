@@ -15,11 +15,15 @@ export class Everything {
   candidates = null;
   /** The candidates that are kept. */
   kept = new Set();
+  /** Whether everything was looked at; the server's time may have been over before. */
+  isComplete = true;
   /** Why there is nothing, as a sentence, or null. */
   error = null;
+  /** The candidate under the pointer, or null. */
+  pointed = null;
   #search = new Search(() => this.page.bench.draw());
-  #pointed = null;
   #timer = null;
+  #isStale = false; // other thresholds were set since the search began
 
   /** page: {at, app, tools, settings, stage, toasts, documents, exporter, bench, hand}. */
   constructor(page) {
@@ -41,7 +45,7 @@ export class Everything {
 
   /** The search ends, and what it found goes. */
   forget() {
-    clearTimeout(this.#timer);
+    this.#rest();
     this.#search.stop();
     this.kept.clear();
     Object.assign(this, { doc: null, candidates: null, error: null });
@@ -58,10 +62,10 @@ export class Everything {
     const { settings } = this.page;
     const before = settings.everything;
     settings.set({ everything: { ...before, ...values } });
-    if (!this.isHere) return;
-    clearTimeout(this.#timer);
+    if (!this.isHere || 'largest' in values) return;
+    this.#rest();
     if (settings.everything.pointsPerSide !== before.pointsPerSide) this.search();
-    else if (this.candidates) this.#timer = setTimeout(() => this.#ask(), REST);
+    else if (this.candidates || this.isSearching) this.#timer = setTimeout(() => this.#choose(), REST);
   }
 
   /** Whether the photo that is looked at is the one that was searched. */
@@ -76,7 +80,7 @@ export class Everything {
 
   /** Whether an answer is awaited, or will be asked for shortly: for the tests. */
   get isBusy() {
-    return this.#search.isOn;
+    return this.#search.isOn || this.#timer !== null;
   }
 
   /** {done, total} of the search, or null before it tells. */
@@ -162,7 +166,7 @@ export class Everything {
     const { stage, app } = this.page;
     const { isChoosing } = this;
     app.toggleAttribute('data-choosing', isChoosing);
-    stage.setCandidates(isChoosing ? this.candidates : null, this.kept);
+    stage.setCandidates(isChoosing ? this.candidates.map((candidate) => this.#look(candidate)) : []);
     if (!isChoosing) this.#point(null);
     this.panel.render();
   }
@@ -173,14 +177,31 @@ export class Everything {
   }
 
   #point(candidate) {
-    if (candidate === this.#pointed) return;
-    this.#pointed = candidate;
-    this.page.stage.setPointed(candidate && { mask: candidate.mask, colour: colourOf(candidate.colour) });
+    if (candidate === this.pointed) return;
+    this.pointed = candidate;
+    this.page.stage.setPointed(candidate && this.#look(candidate));
+  }
+
+  #look(candidate) {
+    return { mask: candidate.mask, colour: colourOf(candidate.colour), isKept: this.kept.has(candidate) };
+  }
+
+  #rest() {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  /** Other thresholds count: now, or when the search that is on its way is done. */
+  #choose() {
+    this.#rest();
+    if (this.isSearching) this.#isStale = true;
+    else this.#ask();
   }
 
   async #ask() {
     const { doc, page } = this;
     this.error = null;
+    this.#isStale = false;
     try {
       const answer = await this.#search.ask(doc, page.settings.everything);
       if (answer) this.#take(doc, answer);
@@ -188,10 +209,12 @@ export class Everything {
       this.error = error.message;
     }
     page.bench.changed();
+    if (this.#isStale && this.candidates) this.#ask();
   }
 
   #take(doc, answer) {
     const isNew = this.candidates === null;
+    this.isComplete = answer.complete;
     this.candidates = candidatesFrom(answer, doc.size, this.candidates ?? []);
     const found = new Set(this.candidates);
     this.kept = new Set([...this.kept].filter((candidate) => found.has(candidate)));
@@ -204,6 +227,7 @@ export class Everything {
     const choose = async () => {
       if (documents.current !== doc) await documents.open(doc);
       tools.take('everything');
+      this.page.at('stage').focus({ preventScroll: true });
     };
     toasts.say(`${doc.name}: ${counted(this.candidates.length)} found.`, { action: { name: 'Choose', run: choose } });
   }

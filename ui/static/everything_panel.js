@@ -10,7 +10,7 @@ export class EverythingPanel {
   /** element: where to. everything: see everything.js. */
   constructor(element, everything) {
     Object.assign(this, { element, everything });
-    this.said = el('p', { class: 'cm-said', role: 'status' });
+    this.said = el('p', { class: 'cm-tally', role: 'status' });
     this.bar = el('progress', { 'aria-label': 'Search for all objects' });
     this.stop = button('Stop', 'End the search', () => this.#leave());
     this.again = button('Find all objects', 'Search this photo', () => everything.search());
@@ -48,7 +48,9 @@ export class EverythingPanel {
     if (!candidates) return 'This photo was not searched yet.';
     if (!isChoosing) return `${number(candidates.length)} found. Finish the object in the making, then choose.`;
     if (!candidates.length) return 'Nothing is as sure as that: move the sliders to the left.';
-    return `${number(candidates.length)} found, ${number(kept.size)} kept. Click one to keep it, or drag around several.`;
+    const found = `${number(candidates.length)} found, ${number(kept.size)} kept.`;
+    if (!this.everything.isComplete) return `${found} The server had no time to look everywhere: take a coarser grid.`;
+    return `${found} Click to keep, or drag around several.`;
   }
 
   #renderProgress(progress) {
@@ -100,7 +102,7 @@ export class EverythingPanel {
   }
 
   #slider(name, words, range) {
-    const input = el('input', { type: 'range', name, ...range });
+    const input = el('input', { type: 'range', name, 'aria-label': words, ...range });
     input.addEventListener('input', () => this.everything.set({ [name]: Number(input.value) }));
     this.inputs[name] = input;
     this.outputs[name] = el('output', {});
@@ -109,8 +111,9 @@ export class EverythingPanel {
 
   #makeKeeping() {
     const { everything } = this;
-    this.count = el('input', { type: 'number', min: 1, step: 1, 'aria-label': 'How many of the largest', name: 'count' });
-    this.count.addEventListener('change', () => everything.set({ largest: this.#number() }));
+    const onchange = () => everything.set({ largest: this.#number() });
+    const name = 'How many of the largest';
+    this.count = el('input', { type: 'number', min: 1, step: 1, name: 'count', 'aria-label': name, onchange });
     this.done = button('Done', 'The kept ones become objects', () => this.#do(() => everything.done()));
     this.done.classList.add('cm-primary');
     return el(

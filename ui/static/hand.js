@@ -12,16 +12,17 @@ export class Hand {
   #stroke = null;
 
   /**
-   * now(): {editor, view} of the photo that is looked at, or null. parts: {stage, hover, tools, settings}.
+   * now(): {editor, view} of the photo that is looked at, or null. parts: {stage, hover, tools, everything}.
    * select(id | null, adding), reopen(id), menu(id, point),
    * over(id | null): of the select tool. redraw(): cursor or dragged changed.
    */
-  constructor(now, { stage, hover, tools }, { select, reopen, menu, over, redraw }) {
+  constructor(now, { stage, hover, tools, everything }, { select, reopen, menu, over, redraw }) {
     Object.assign(this, {
       now,
       stage,
       hover,
       tools,
+      everything,
       select,
       reopen,
       menu,
@@ -51,6 +52,7 @@ export class Hand {
     this.hover.clear();
     this.stage.setBrushCursor(null);
     this.over(null);
+    this.everything.over(null);
   }
 
   /** The same place with another sign, as when Shift goes down; or after the object has changed. */
@@ -64,8 +66,13 @@ export class Hand {
     if (!editor) return;
     if (this.tools.paints) this.stage.setBrushCursor(this.#brushCursor(point, view));
     else if (this.tools.tool === 'select') this.over(this.stage.pick(...point));
-    if (!this.tools.places || !view.isInside(...point)) this.hover.clear();
+    this.everything.over(point);
+    if (this.#isChoosing || !this.tools.places || !view.isInside(...point)) this.hover.clear();
     else this.hover.ask(this.#question(editor, point, this.tools.label(isShifted)));
+  }
+
+  get #isChoosing() {
+    return this.everything.isChoosing;
   }
 
   #brushCursor([x, y], view) {
@@ -79,7 +86,8 @@ export class Hand {
   click(point, { other, ctrl, marker }) {
     const { editor, view } = this.now() ?? {};
     if (!editor) return;
-    if (marker !== null) editor.deletePoint(marker);
+    if (this.#isChoosing) this.everything.toggleAt(point);
+    else if (marker !== null) editor.deletePoint(marker);
     else if (this.tools.tool === 'select') this.#clickObject(this.stage.pick(...point), point, { other, ctrl });
     else if (this.tools.dabs) editor.paint(this.tools.stroke([point], view.scale, other));
     else if (this.tools.places) editor.addPoint(point, this.tools.label(other), { hold: ctrl });
@@ -97,6 +105,7 @@ export class Hand {
   }
 
   dragKind(point, { marker }) {
+    if (this.#isChoosing) return 'keep';
     if (marker !== null) return 'marker';
     if (this.tools.places) return 'box';
     return this.tools.paints ? 'paint' : 'pan';
@@ -113,6 +122,12 @@ export class Hand {
     const box = boxBetween(from, to);
     this.stage.setRubberBand(phase === 'move' ? box : null);
     if (phase === 'end') editor.setBox(box);
+  }
+
+  drag_keep(now, phase, from, to) {
+    const box = boxBetween(from, to);
+    this.stage.setRubberBand(phase === 'move' ? box : null);
+    if (phase === 'end') this.everything.keepInside(box);
   }
 
   drag_marker({ editor }, phase, from, to, { marker }) {

@@ -11,6 +11,8 @@ const GESTURES = [
   ['Drag', 'draw a box around it'],
   ['Click on a point', 'delete the point; drag it to move it'],
   ['Ctrl and click', 'place several points, asked about together'],
+  ['Click with the Everything tool', 'keep what is under the pointer, or keep it no longer'],
+  ['Drag with it, or Shift and drag', 'keep all that lies inside'],
   ['Wheel, or pinch', 'zoom where the pointer is'],
   ['Middle button, or Space and drag', 'move the photo'],
   ['Space', 'click where the arrow keys have moved the cursor; with Shift, take away'],

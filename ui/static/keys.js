@@ -14,6 +14,7 @@ export const TABLE = [
   ['brushTool', ['b'], 'always', 'Brush'],
   ['eraserTool', ['shift+b'], 'always', 'Eraser'],
   ['lassoTool', ['l'], 'always', 'Lasso'],
+  ['everythingTool', ['g'], 'always', 'Everything: all objects at once, to choose from'],
   ['selectTool', ['s'], 'always', 'Select'],
   ['handTool', ['v'], 'always', 'Hand'],
   ['smallerBrush', ['['], 'always', 'Smaller brush'],

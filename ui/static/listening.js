@@ -8,7 +8,7 @@ const KEEPS_FOCUS = ['choose', 'camera', 'help', 'menu']; // these open somethin
 export class Listening {
   /** page: {at, app, view, hand, bench, tools, settings, keyMap, run}. */
   constructor(page) {
-    const { at, app, view, hand, bench, keyMap } = page;
+    const { at, app, view, hand, bench, everything, keyMap } = page;
     Object.assign(this, { page, stage: at('stage') });
     this.gestures = new Gestures(this.stage, view, {
       hover: (point, event) => hand.moved(point, event),
@@ -20,7 +20,7 @@ export class Listening {
       drag: (...values) => hand.drag(...values),
     });
     this.keys = new Keys(this.stage, {
-      state: () => (bench.editor?.making ? 'editing' : 'idle'),
+      state: () => (bench.editor?.making || everything.isChoosing ? 'editing' : 'idle'),
       run: (command, isDown) => page.run(command, isDown),
       map: keyMap,
     });

@@ -5,6 +5,7 @@ import { commandsOf } from './commands.js';
 import { decodePhoto } from './decode.js';
 import { Documents } from './documents.js';
 import { el } from './dom.js';
+import { Everything } from './everything.js';
 import { Exporter } from './exporter.js';
 import { Hand } from './hand.js';
 import { showHelp } from './help.js';
@@ -83,7 +84,11 @@ class Page {
   }
 
   #makeBench() {
-    this.tools = new Tools(() => this.bench.draw());
+    this.everything = new Everything(this);
+    this.tools = new Tools(
+      () => this.bench.draw(),
+      (tool) => tool === 'everything' && this.everything.begin(),
+    );
     // Of the photo on the screen: the next one may be open already, and not shown yet. Before it is encoded a preview
     // would be late, and the server would have us wait.
     const remoteNow = () => (this.bench.doc?.state === 'ready' ? this.bench.doc.remote : null);
@@ -233,6 +238,7 @@ class Page {
   }
 
   #opened(doc) {
+    this.everything.photosChanged();
     this.bench.show(doc);
     this.#showStrip();
   }

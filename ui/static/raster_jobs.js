@@ -22,7 +22,8 @@ export class RasterJobs {
   /**
    * Objects as a picture of the view's size in device pixels.
    * @param {{added: [number, object][], gone: number[], view: object, opacity: number,
-   *          objects: {key: number, colour: number[], selected?: boolean, opacity?: number}[]}} job masks by key
+   *          objects: {key: number, colour: number[], selected?: boolean, cased?: boolean, opacity?: number}[]}} job
+   *   masks by key
    * @returns {ImageBitmap}
    */
   draw({ added, gone, objects, view, opacity }) {

@@ -62,7 +62,7 @@ export class Rasters {
 
   /**
    * A picture of objects, the lowest first, as large as the view.
-   * @param {{mask: object, colour: number[], selected?: boolean, opacity?: number}[]} objects
+   * @param {{mask: object, colour: number[], selected?: boolean, cased?: boolean, opacity?: number}[]} objects
    * @param {import('./draw_masks.js').Place} view
    * @param {number} opacity of those that have none of their own
    * @returns {Promise<ImageBitmap>}
@@ -119,8 +119,7 @@ export class Rasters {
     const gone = [...this.#kept].filter((key) => !wanted.has(key));
     const added = [...wanted].filter(([key]) => !this.#kept.has(key));
     this.#kept = new Set(wanted.keys());
-    const toKeyed = ({ mask, colour, selected, opacity }) => ({ key: this.#keyOf(mask), colour, selected, opacity });
-    return { added, gone, objects: objects.map(toKeyed) };
+    return { added, gone, objects: objects.map(({ mask, ...look }) => ({ ...lookOf(look), key: this.#keyOf(mask) })) };
   }
 
   #keyOf(mask) {
@@ -128,3 +127,5 @@ export class Rasters {
     return this.#keys.get(mask);
   }
 }
+
+const lookOf = ({ colour, selected, cased, opacity }) => ({ colour, selected, cased, opacity });

@@ -61,13 +61,13 @@ export class Remote {
 
   /**
    * A call about the image or a window; when the server has lost it, it is brought there and the call made once more.
-   * call(id): promise of the answer.
+   * call(id): promise of the answer. signal: waits for a busy server no longer.
    */
-  async retelling(source, call) {
+  async retelling(source, call, signal) {
     for (let tries = 0; ; tries += 1) {
       const id = await this.id(source);
       try {
-        return await this.#patiently(() => call(id));
+        return await this.#patiently(() => call(id), signal);
       } catch (error) {
         if (!error.isGone || error.code === 'mask_gone' || tries === 2) throw error;
         this.forget(source);
@@ -76,7 +76,7 @@ export class Remote {
     }
   }
 
-  #patiently(call) {
-    return patiently(call, { onWait: this.onWait });
+  #patiently(call, signal) {
+    return patiently(call, { onWait: this.onWait, signal });
   }
 }

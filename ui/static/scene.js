@@ -15,6 +15,8 @@ export function emptyScene() {
   return {
     photo: null,
     objects: [],
+    candidates: [],
+    pointed: null,
     current: null,
     preview: null,
     prompts: null,
@@ -38,12 +40,20 @@ export function visibleObjects({ objects, options }) {
   return options.showMasks ? objects.filter(({ hidden, mask }) => !hidden && mask) : [];
 }
 
+/** What is drawn in the objects' place: those that can be seen, and above them what there is to choose from. */
+export function drawnObjects(scene) {
+  const { candidates, options } = scene;
+  const outline = ({ isKept, ...look }) => ({ ...look, cased: true, opacity: isKept ? options.opacity : 0 });
+  return [...visibleObjects(scene), ...(options.showMasks ? candidates.map(outline) : [])];
+}
+
 /** The object in the making, what a click would give, and the light on the object under the pointer. */
 export function paintCurrent(context, view, scene) {
-  const { current, preview, stroke, options } = scene;
+  const { current, pointed, preview, stroke, options } = scene;
   const hovered = hoveredObject(scene);
-  if (!options.showMasks || !(hovered || current || preview || stroke)) return false;
+  if (!options.showMasks || !(hovered || pointed || current || preview || stroke)) return false;
   enterImage(context, view);
+  if (pointed) drawMask(context, view, pointed.mask, { ...pointed, opacity: PREVIEW_OPACITY, selected: true });
   if (hovered) drawGlow(context, view, hovered.mask, hovered.colour);
   if (current?.mask) drawMask(context, view, current.mask, currentLook(current, options));
   if (preview) drawMask(context, view, preview.mask, previewLook(scene));

@@ -1,9 +1,12 @@
 /** One search for all objects of a photo at a time: the newest question wins. */
 
+const PAUSE = 250; // ms after one was stopped, in which the server notices: it takes one of a caller's at a time
+
 export class Search {
   /** {done, total} of the one that is on its way, or null before the server tells. */
   progress = null;
   #asking = null; // AbortController
+  #stopped = -Infinity; // when the last one was, by performance.now()
 
   /** onChange(): `progress` or `isOn` is another. */
   constructor(onChange) {
@@ -27,6 +30,8 @@ export class Search {
     const onProgress = (progress) => asking === this.#asking && this.#told(progress);
     const { signal } = asking;
     try {
+      await sleep(this.#stopped + PAUSE - performance.now());
+      if (asking !== this.#asking) return null;
       const call = (id) => doc.context.api.everything(id, toRequest(wanted), { onProgress, signal });
       const answer = await doc.remote.retelling(null, call, signal);
       return asking === this.#asking ? answer : null;
@@ -40,8 +45,10 @@ export class Search {
 
   /** Nothing is awaited any more; the server is told, by the connection's end. */
   stop() {
-    this.#asking?.abort();
-    if (this.#asking) this.#end();
+    if (!this.#asking) return;
+    this.#asking.abort();
+    this.#stopped = performance.now();
+    this.#end();
   }
 
   #told(progress) {
@@ -54,6 +61,8 @@ export class Search {
     this.onChange();
   }
 }
+
+const sleep = (milliseconds) => milliseconds > 0 && new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** As the API has it. Masks come as they will be kept: at the image's own resolution. */
 const toRequest = ({ pointsPerSide, score, stability, side }) => ({

@@ -1,7 +1,10 @@
 /** What the user has set, kept in the browser's store for all photos. */
 
 const MOST_LABELS = 50;
-const KEPT = ['label', 'labels', 'isRapid', 'keepsOff', 'opacity', 'clean', 'brush', 'isSwapped', 'keys'];
+const KEPT = ['label', 'labels', 'isRapid', 'keepsOff', 'opacity', 'clean', 'brush', 'isSwapped', 'keys', 'everything'];
+
+/** What the Everything tool looks for; side: the smallest objects' area is its square, image pixels. */
+export const EVERYTHING = { pointsPerSide: 32, score: 0.88, stability: 0.95, side: 0, largest: 10 };
 
 export class Settings {
   label = '';
@@ -13,6 +16,7 @@ export class Settings {
   brush = 14;
   isSwapped = false;
   keys = {}; // {command: chords} of those whose keys were changed
+  everything = EVERYTHING;
 
   /** store: see store.js. onChange(): something was set. */
   constructor(store, onChange = () => {}) {
@@ -23,6 +27,7 @@ export class Settings {
   async restore() {
     const saved = await this.store.settings();
     for (const name of KEPT) if (saved[name] !== undefined) this[name] = saved[name];
+    this.everything = { ...EVERYTHING, ...this.everything };
   }
 
   set(values) {

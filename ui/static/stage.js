@@ -9,7 +9,7 @@ import { emptyMask, isOn } from './masks.js';
 import { looksSame, ObjectsLayer } from './objects_layer.js';
 import { Photo } from './photo.js';
 import { Rasters } from './rasters.js';
-import { emptyScene, paintCurrent, paintPhoto, paintPrompts, visibleObjects } from './scene.js';
+import { drawnObjects, emptyScene, paintCurrent, paintPhoto, paintPrompts, visibleObjects } from './scene.js';
 import { thumbnail } from './thumbnail.js';
 
 const HOLD = 200; // ms at most that the object in the making waits for the finished ones, so that both change at once
@@ -99,6 +99,21 @@ export class Stage {
     this.#wanted = current;
     this.#scene.current = current && { ...current, mask };
     this.#mark('current');
+  }
+
+  /**
+   * What there is to choose from, the largest first: outlines, and those that are kept as objects are.
+   * @param {{mask: object, colour: number[], isKept: boolean}[]} candidates masks by identity, as of objects
+   */
+  setCandidates(candidates) {
+    const look = ({ isKept, ...rest }) => ({ ...rest, opacity: Number(isKept) });
+    if (!looksSame(candidates.map(look), this.#scene.candidates.map(look))) this.#mark('objects');
+    this.#scene.candidates = candidates;
+  }
+
+  /** The candidate under the pointer. @param {{mask: object, colour: number[]} | null} pointed */
+  setPointed(pointed) {
+    this.#set('pointed', pointed, 'current');
   }
 
   /** What a click would give: + or - by its sign. @param {{mask: object, sign: 1 | -1} | null} preview */
@@ -194,7 +209,7 @@ export class Stage {
   #paint() {
     this.#frame = 0;
     if (this.#objectsStale) {
-      this.#objectsLayer.show(visibleObjects(this.#scene), this.#view, this.#scene.options.opacity);
+      this.#objectsLayer.show(drawnObjects(this.#scene), this.#view, this.#scene.options.opacity);
       this.#objectsStale = false;
     }
     this.#objectsLayer.follow(this.#view);

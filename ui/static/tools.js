@@ -10,19 +10,20 @@ export class Tools {
   isSwapped = false;
   brush = 14; // radius, CSS pixels: a brush is as large on the screen at every zoom
 
-  /** onChange(): another tool or mode. */
-  constructor(onChange = () => {}) {
-    this.onChange = onChange;
+  /** onChange(): another tool or mode. onTake(tool): it was taken, anew or again. */
+  constructor(onChange = () => {}, onTake = () => {}) {
+    Object.assign(this, { onChange, onTake });
   }
 
-  /** 'point', 'box', 'brush', 'eraser', 'lasso', 'select' or 'hand'. */
+  /** 'point', 'box', 'brush', 'eraser', 'lasso', 'everything', 'select' or 'hand'. */
   take(tool) {
     this.#set({ tool });
+    this.onTake(tool);
   }
 
   /** What a plain click does: 'add' or 'remove'. Clicking needs the point tool. */
   setMode(mode) {
-    this.#set({ mode, tool: this.places ? this.tool : 'point' });
+    this.#set({ mode, tool: this.tool === 'box' ? 'box' : 'point' });
   }
 
   /** The left button does what the right one did. */
@@ -34,9 +35,9 @@ export class Tools {
     this.#set({ brush: Math.min(LARGEST, Math.max(SMALLEST, this.brush * STEP ** direction)) });
   }
 
-  /** Whether clicks place points, and drags boxes. */
+  /** Whether clicks place points, and drags boxes: with 'everything' while there is nothing to choose from. */
   get places() {
-    return this.tool === 'point' || this.tool === 'box';
+    return ['point', 'box', 'everything'].includes(this.tool);
   }
 
   get paints() {

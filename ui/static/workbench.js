@@ -16,7 +16,7 @@ export class Workbench {
   #hovered = null; // the id of the object under the pointer or whose card is
   #isStale = false;
 
-  /** parts: {stage, view, hand, hover, tools, settings, toasts, status, elements}. */
+  /** parts: {stage, view, hand, hover, tools, settings, everything, toasts, status, elements}. */
   constructor(parts) {
     Object.assign(this, parts);
     const { elements } = this;
@@ -86,6 +86,7 @@ export class Workbench {
     this.#drawChips();
     this.#drawSide(state);
     this.#drawTools();
+    this.everything.draw();
     this.#say(doc);
   }
 
