@@ -77,4 +77,6 @@ def test_encoder_is_segment_anythings(device: str) -> None:
     network = network.to(device).eval()
     pixels = torch.randn(2, 1024, 1024, 3, device=device)
     expected: Tensor = network(pixels.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-    torch.testing.assert_close(PlainViT(network).forward_tokens(pixels), expected, atol=2e-4, rtol=0)
+    # On a GPU the convolutions of both multiply in TF32 (10 bits of mantissa), torch's default there.
+    exact = 2e-4 if device == "cpu" else 2e-3
+    torch.testing.assert_close(PlainViT(network).forward_tokens(pixels), expected, atol=exact, rtol=0)
