@@ -25,7 +25,7 @@ from .settings import GIB, MIB, Limits, Storage
 from .shelf import Shelf
 
 EMBEDDING = 4096 * 256 * 4  # bytes, in the widest precision
-CANDIDATE = 1024  # bytes that a find takes beside its run lengths
+RECORD = 1024  # bytes that a find takes beside its run lengths, and a crop beside its grid
 OVERHEAD = 4096  # bytes of bookkeeping an entry is charged with
 PIXELS_SHARE = 0.25  # of the images' budget, for decoded pixels
 
@@ -93,8 +93,10 @@ class KeptFinds:
     @property
     def size(self) -> int:
         """Bytes it is charged with."""
-        points = sum(crop.points.nbytes for crop in self.finds.crops)
-        return OVERHEAD + points + sum(one.runs.nbytes + CANDIDATE for one in self.finds.candidates)
+        crops, candidates = self.finds.crops, self.finds.candidates
+        grids = {id(crop.grid): crop.grid.nbytes for crop in crops}  # crops share them
+        runs = sum(one.runs.nbytes for one in candidates)
+        return OVERHEAD + sum(grids.values()) + runs + RECORD * (len(crops) + len(candidates))
 
 
 class Store:
