@@ -1,4 +1,4 @@
-"""The endpoint `/segment` in Gradio's protocol, answered by the service; Gradio itself runs nothing.
+"""The endpoints `/segment` and `/everything` in Gradio's protocol, answered by the service; Gradio runs nothing.
 
 A file that is uploaded becomes an image of the caller's, as by `POST /v1/images`: in memory, within the same limits,
 for nobody else. Its `path` is that image's id, and no other path, address or data is ever looked at. A call is noted
@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
@@ -26,11 +26,15 @@ from ..service import rle
 from ..service.formats.encoding import encode_png
 from ..service.http.context import get_context
 from ..service.http.errors import ApiError, from_clickmask
+from ..service.http.events import HEARTBEAT
+from ..service.http.everything_schemas import EverythingRequest
 from ..service.http.questions import parse
 from ..service.http.receiving import as_json, caller_of, enter, json_answer, notes_of, read, read_form, service_of
 from ..service.http.schemas import MasksRequest, ObjectPrompt
+from ..service.http.search_options import Asked
 from ..service.http.settings import MIB
 from ..service.http.shelf import Shelf
+from .endpoint import EVERYTHING, SEGMENT
 from .waiting import Call, Waiting
 
 PATH = "/ui/gradio_api"
@@ -38,19 +42,21 @@ MASKS = 32 * MIB  # bytes of mask files kept
 FETCH_WITHIN = 600.0  # seconds
 
 _LONGEST = 256 << 10  # bytes of JSON: a prompt with an earlier mask's logits
+_TITLES = {SEGMENT: "No mask", EVERYTHING: "No masks"}
 _STREAM = {"media_type": "text/event-stream", "headers": {"X-Accel-Buffering": "no"}}
 _SANDBOX = "default-src 'none'; sandbox; frame-ancestors 'none'"
 _LOG = logging.getLogger("clickmask.requests")
 
 router = APIRouter(prefix=PATH, include_in_schema=False)
+Wanted = TypeVar("Wanted", bound=BaseModel)
 Session = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 @dataclass(frozen=True, eq=False)
 class Desk:
-    """What is remembered between the requests of a call. endpoint: the number that Gradio gave it."""
+    """What is remembered between the requests of a call. endpoints: their names, by the numbers Gradio gave them."""
 
-    endpoint: int
+    endpoints: Mapping[int, str]
     calls: Waiting = field(default_factory=Waiting)
     masks: Shelf[bytes] = field(default_factory=lambda: Shelf(MASKS))
 
@@ -91,9 +97,11 @@ async def join(request: Request) -> Response:
     """Note a call."""
     with enter(request):
         wanted = await read(request, _Join, _LONGEST)
-    if wanted.fn_index != _desk(request).endpoint:
+    endpoint = _desk(request).endpoints.get(wanted.fn_index)
+    if endpoint is None:
         raise ApiError(404, "not_found", "there is no such function", field="fn_index")
-    return json_answer({"event_id": _desk(request).calls.add(caller_of(request), wanted.session_hash, wanted.data)})
+    call = _desk(request).calls.add(caller_of(request), wanted.session_hash, endpoint, wanted.data)
+    return json_answer({"event_id": call})
 
 
 @router.get("/queue/data")
@@ -128,7 +136,14 @@ async def _do_calls(request: Request, session: str) -> AsyncGenerator[bytes]:
     call = take()
     while call is not None:
         yield _event({"msg": "process_starts", "event_id": call.id})
-        done = await _do(request, call)
+        work = asyncio.create_task(_do(request, call))
+        try:
+            while not (await asyncio.wait([work], timeout=HEARTBEAT))[0]:
+                yield _event({"msg": "heartbeat"})
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
+        done = work.result()
         call = take()
         yield done if call is not None else done + _event({"msg": "close_stream"})  # at once: see `Client.send_data`
         if call is None:
@@ -139,12 +154,13 @@ async def _do_calls(request: Request, session: str) -> AsyncGenerator[bytes]:
 async def _do(request: Request, call: Call) -> bytes:
     """One call's last event, whatever happens."""
     try:
-        async with asyncio.timeout(service_of(request).settings.limits.deadline):
-            output = {"data": await _segment(request, call), "is_generating": False}
+        async with asyncio.timeout(_seconds(request, call)):
+            data = await (_segment if call.endpoint == SEGMENT else _everything)(request, call)
+        output = {"data": data, "is_generating": False}
     except Exception as error:
         told = _as_api_error(request, error)
         notes_of(request)["code"] = told.code
-        output = {"error": told.message, "title": "No mask", "visible": True, "duration": 10}
+        output = {"error": told.message, "title": _TITLES[call.endpoint], "visible": True, "duration": 10}
     succeeded = "error" not in output
     return _event({"msg": "process_completed", "event_id": call.id, "success": succeeded, "output": output})
 
@@ -158,11 +174,16 @@ def _as_api_error(request: Request, error: Exception) -> ApiError:
     return from_clickmask(error if isinstance(error, ClickmaskError) else ClickmaskError())
 
 
+def _seconds(request: Request, call: Call) -> float:
+    """How long it may take; a search ends by itself before, with what it has found."""
+    limits = service_of(request).settings.limits
+    return limits.deadline + (limits.everything if call.endpoint == EVERYTHING else 0)
+
+
 async def _segment(request: Request, call: Call) -> list[Any]:
     """What goes to the endpoint's components: the mask's file, and what is known about it."""
     service, caller = service_of(request), caller_of(request)
-    image = parse(_Photo, as_json({"image": call.data[0]})).image.path
-    wanted = MasksRequest(objects=[_prompt(call.data[1])], limit=1)
+    image, wanted = _image(call), MasksRequest(objects=[_read(ObjectPrompt, call.data[1])], limit=1)
     with enter(request) as ticket:
         answer = await service.ask(caller, image, wanted, ticket, notes_of(request))
         mask = answer["objects"][0][0]
@@ -170,8 +191,22 @@ async def _segment(request: Request, call: Call) -> list[Any]:
     return [_keep(request, data), mask]
 
 
-def _prompt(value: Any) -> ObjectPrompt:
-    return parse(ObjectPrompt, value.encode("utf-8", "replace") if isinstance(value, str) else as_json(value))
+async def _everything(request: Request, call: Call) -> list[Any]:
+    """The same of all masks: what `POST /v1/images/{id}/everything` answers."""
+    service, caller = service_of(request), caller_of(request)
+    image, asked = _image(call), Asked.of(_read(EverythingRequest, call.data[1] or {}))
+    with service.searches.enter(caller, image, asked, service.settings.limits.everything) as one:
+        return [await service.searches.answer(one, notes_of(request))]
+
+
+def _image(call: Call) -> str:
+    """The id of the call's photo."""
+    return parse(_Photo, as_json({"image": call.data[0]})).image.path
+
+
+def _read(kind: type[Wanted], value: Any) -> Wanted:
+    """JSON as a text, or read already."""
+    return parse(kind, value.encode("utf-8", "replace") if isinstance(value, str) else as_json(value))
 
 
 def _keep(request: Request, data: bytes) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ..service.http.settings import ServeSettings
 from ..service.segmenter import Segmenter
 from . import gradio_calls
 from .doorway import Doorway
-from .endpoint import NAME
+from .endpoint import EVERYTHING, SEGMENT
 from .headers import PageHeaders
 from .page import HEAD, STYLE, build_page, theme
 
@@ -36,8 +36,9 @@ def _mount(app: FastAPI, segmenters: Sequence[Segmenter], settings: ServeSetting
     root = settings.root_path
     # On an event loop, since Gradio opens one for each lock it wants where none runs, and leaves it open.
     gradio = asyncio.run(_gradio(settings, segmenters[0].provenance, app.state.callers.signs_in))
-    functions = gradio.get_blocks().fns.items()
-    app.state.desk = gradio_calls.Desk(next(number for number, one in functions if one.api_name == NAME))
+    names = {number: one.api_name for number, one in gradio.get_blocks().fns.items()}
+    endpoints = {number: name for number, name in names.items() if name in (SEGMENT, EVERYTHING)}
+    app.state.desk = gradio_calls.Desk(endpoints)
     app.state.pages += ["/", "/ui", "/ui/"]
     app.add_middleware(PageHeaders)
     app.mount("/page", StaticFiles(directory=STATIC), name="page")

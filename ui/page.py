@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
-from .endpoint import add_segment_endpoint
+from .endpoint import add_everything_endpoint, add_segment_endpoint
 
 HEAD = '<link rel="stylesheet" href="{root}/page/page.css"><link rel="icon" href="{root}/page/icon.svg">'
 # Room for the photo: less of Gradio's margins, and none of its footer.
@@ -67,6 +67,7 @@ def build_page(
         with gr.Tab("API") as api:
             _snippets(api, root)
             add_segment_endpoint()
+            add_everything_endpoint()
         with gr.Row():
             gr.Markdown(_about(provenance), elem_id="clickmask-about")
             _leave(signs_in)

@@ -1,4 +1,4 @@
-"""Calls of the Gradio endpoint that were made and not yet listened for."""
+"""Calls of the Gradio endpoints that were made and not yet listened for."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ PATIENCE = 60.0  # seconds until a call nobody listens for is forgotten
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One call. data: what came for the endpoint's components. came: in seconds of the clock."""
+    """One call. endpoint: its name. data: what came for its components. came: in seconds of the clock."""
 
     id: str
+    endpoint: str
     data: list[Any]
     came: float
 
@@ -34,7 +35,7 @@ class Waiting:
         self._clock = clock
         self._lines: dict[tuple[str, str], deque[Call]] = {}
 
-    def add(self, caller: str, session: str, data: list[Any]) -> str:
+    def add(self, caller: str, session: str, endpoint: str, data: list[Any]) -> str:
         """The call's id. Raises ApiError 429 or 503 when there is no room."""
         self._forget()
         own = sum(len(line) for (other, _), line in self._lines.items() if other == caller)
@@ -42,7 +43,7 @@ class Waiting:
             raise ApiError(429, "too_many_requests", f"you have {own} calls waiting here already", retry_after=1)
         if sum(map(len, self._lines.values())) >= MOST:
             raise ApiError(503, "busy", "too many calls wait already", retry_after=1)
-        call = Call(secrets.token_hex(16), data, self._clock())
+        call = Call(secrets.token_hex(16), endpoint, data, self._clock())
         self._lines.setdefault((caller, session), deque()).append(call)
         return call.id
 

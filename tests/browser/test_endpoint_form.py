@@ -1,4 +1,4 @@
-"""The Gradio endpoint used by hand, and what its files may do in a browser."""
+"""The Gradio endpoints used by hand, and what its files may do in a browser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def page(browser: Browser, page_url: str) -> Iterator[Page]:
 def test_a_photo_and_a_point_give_a_mask(page: Page) -> None:
     faults: list[str] = []
     page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.locator("input[type=file]").last.set_input_files(PHOTO)
+    page.locator("input[type=file]").nth(-2).set_input_files(PHOTO)
     expect(page.get_by_role("row", name="dogs.jpg")).to_be_visible()
     page.get_by_role("button", name="Get the mask").click()
     mask = page.get_by_alt_text("The mask, white on black")
@@ -43,6 +43,17 @@ def test_a_photo_and_a_point_give_a_mask(page: Page) -> None:
     page.get_by_role("button", name="Get the mask").click()
     expect(page.get_by_text("lies outside the 682 x 1024 image")).to_be_visible()
     assert faults == []
+
+
+def test_a_photo_gives_all_masks(page: Page) -> None:
+    page.locator("input[type=file]").last.set_input_files(PHOTO)
+    expect(page.get_by_role("row", name="dogs.jpg")).to_be_visible()
+    page.get_by_label("Options, as JSON").fill('{"points_per_side": 4, "pred_iou_thresh": 0.8}')
+    page.get_by_role("button", name="Get all masks").click()
+    expect(page.get_by_text('"complete"')).to_be_visible(timeout=45_000)
+    page.get_by_label("Options, as JSON").fill('{"points_per_side": 0}')
+    page.get_by_role("button", name="Get all masks").click()
+    expect(page.get_by_text("points_per_side: expected").first).to_be_visible()
 
 
 def test_a_picture_with_a_page_inside_never_runs(page: Page, page_url: str) -> None:

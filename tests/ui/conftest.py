@@ -61,4 +61,4 @@ def client(service: Running) -> Iterator[httpx.Client]:
 @pytest.fixture
 def caller(client: httpx.Client, service: Running) -> Caller:
     """Somebody who speaks Gradio's protocol with it."""
-    return Caller(client, service.app.state.desk.endpoint)
+    return Caller.of(client, service)

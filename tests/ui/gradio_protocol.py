@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from app_under_test import Running
 
 API = "/ui/gradio_api"
 POINT = '{"points": [[600, 20]]}'
@@ -14,10 +15,15 @@ POINT = '{"points": [[600, 20]]}'
 
 @dataclass(frozen=True)
 class Caller:
-    """A client, and the number of the endpoint."""
+    """A client, and the number of the endpoint it calls."""
 
     client: httpx.Client
     endpoint: int
+
+    @staticmethod
+    def of(client: httpx.Client, service: Running, name: str = "segment") -> Caller:
+        """Somebody who calls the endpoint of that name."""
+        return Caller(client, next(number for number, own in service.app.state.desk.endpoints.items() if own == name))
 
     def upload(self, data: bytes, name: str = "photo.png") -> str:
         """A file's path."""

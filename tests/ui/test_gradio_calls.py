@@ -1,4 +1,4 @@
-"""The endpoint `/segment`: the same masks, limits and owners as in the API."""
+"""The endpoints `/segment` and `/everything`: the same masks, limits and owners as in the API."""
 
 from __future__ import annotations
 
@@ -48,6 +48,33 @@ def test_gradio_client_gets_the_mask_that_the_api_gives(
     assert np.array_equal(pixels_of(Path(file).read_bytes()), rle.decode(about["rle"]) * np.uint8(255))
 
 
+def test_gradio_client_gets_everything_that_the_api_gives(
+    service: Running, client: httpx.Client, photo: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(photo)
+    options = {"points_per_side": 4, "pred_iou_thresh": 0.75, "stability_score_thresh": 0.85}
+    program = Client(f"{service.url}/ui/", verbose=False, analytics_enabled=False)
+    try:
+        found = program.predict(handle_file(tmp_path / "a.png"), json.dumps(options), api_name="/everything")
+        with pytest.raises(AppError, match="points_per_side"):
+            program.predict(handle_file(tmp_path / "a.png"), '{"points_per_side": 0}', api_name="/everything")
+    finally:
+        program.close()
+    key = client.post("/v1/images", content=photo).json()["id"]
+    assert found == client.post(f"/v1/images/{key}/everything", json=options).json()
+    assert found["complete"] and found["masks"] and found["points"] == 16
+
+
+def test_what_is_wrong_with_the_options_is_told_in_words(service: Running, client: httpx.Client, photo: bytes) -> None:
+    caller = Caller.of(client, service, "everything")
+    path = caller.upload(photo)
+    for options, words in (('{"grid": 3}', "grid"), ({"min_area": -1}, "min_area"), ("[", "JSON")):
+        done = caller.call([file_data(path), options])
+        assert not done["success"] and words in done["output"]["error"] and done["output"]["title"] == "No masks"
+    assert caller.call([file_data(path), {"points_per_side": 2}])["output"]["data"][0]["points"] == 4
+    assert "nothing of yours" in caller.call([file_data("img_nothing"), ""])["output"]["error"]
+
+
 def test_a_call_names_its_steps_and_then_closes(caller: Caller, photo: bytes) -> None:
     path = caller.upload(photo)
     first, second = (caller.join([file_data(path), POINT]).json()["event_id"] for _ in range(2))
@@ -81,7 +108,7 @@ def test_what_is_wrong_with_a_call_is_told_in_words(caller: Caller, photo: bytes
 
 
 def test_a_body_that_is_no_call_is_refused(caller: Caller) -> None:
-    error_of(caller.join([None, None], fn_index=caller.endpoint + 1), 404, "not_found")
+    error_of(caller.join([None, None], fn_index=99), 404, "not_found")
     error_of(caller.join([None]), 422, "bad_request")
     error_of(caller.join([None, None], session=""), 422, "bad_request")
     error_of(caller.client.post(f"{API}/queue/join", content=b"{"), 400, "bad_json")
@@ -104,7 +131,7 @@ def test_a_full_house_says_when_to_come_again(segmenter: Segmenter, tmp_path: Pa
         with service.client() as client, service.app.state.service.gate.enter("another"):
             for answer in (
                 client.post(f"{API}/upload", files={"files": photo}),
-                Caller(client, service.app.state.desk.endpoint).join([None, POINT]),
+                Caller.of(client, service).join([None, POINT]),
             ):
                 error_of(answer, 503, "busy")
                 assert int(answer.headers["retry-after"]) >= 1
@@ -114,7 +141,7 @@ def test_a_call_takes_no_longer_than_a_request_may(segmenter: Segmenter, tmp_pat
     with running(segmenter, tmp_path, limits=Limits(deadline=0.5), make=create_page_app) as service:
         inside = service.app.state.service
         with service.client({"X-Request-Timeout": "60"}) as client:  # for the upload, however slow the machine
-            caller = Caller(client, service.app.state.desk.endpoint)
+            caller = Caller.of(client, service)
             path = caller.upload(photo)
             inside.embedding = _never  # a lane that does not come to it
             done = caller.call([file_data(path), POINT])
@@ -162,8 +189,7 @@ def test_below_a_sub_path_and_with_a_token_it_works_too(segmenter: Segmenter, tm
 def test_files_and_calls_are_their_callers_alone(segmenter: Segmenter, tmp_path: Path, strip: np.ndarray) -> None:
     with running(segmenter, tmp_path, access=Access(public=True), make=create_page_app) as service:
         with service.client() as first, service.client() as second:
-            endpoint = service.app.state.desk.endpoint
-            ann, bob = Caller(first, endpoint), Caller(second, endpoint)
+            ann, bob = Caller.of(first, service), Caller.of(second, service)
             for who in (ann, bob):
                 who.client.get("/ui/")  # each browser gets its cookie
             hers = ann.upload(marked(strip, 1))

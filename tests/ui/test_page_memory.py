@@ -70,7 +70,7 @@ def test_a_full_disk_is_no_trouble(
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(full / "gradio"))
     monkeypatch.setattr("tempfile.tempdir", str(full))
     with running(segmenter, tmp_path, make=create_page_app) as service, service.client() as client:
-        caller = Caller(client, service.app.state.desk.endpoint)
+        caller = Caller.of(client, service)
         file, _ = caller.segment(caller.upload(photo))
         assert caller.fetch(file["path"]).status_code == 200
         assert client.post("/v1/images", content=photo).status_code == 200
@@ -108,9 +108,9 @@ def test_without_room_for_images_an_upload_says_when_to_come_again(
 def test_calls_are_forgotten_when_nobody_comes_for_them() -> None:
     now = [0.0]
     waiting = Waiting(lambda: now[0])
-    first = waiting.add("ann", "s", [1])
+    first = waiting.add("ann", "s", "segment", [1])
     now[0] = PATIENCE
-    second = waiting.add("ann", "s", [2])
+    second = waiting.add("ann", "s", "segment", [2])
     now[0] += 1
     call = waiting.take("ann", "s")
     assert call is not None and call.id == second != first and waiting.take("ann", "s") is None
@@ -123,7 +123,7 @@ def _sessions(service: Running, strip: np.ndarray, numbers: range) -> list[int]:
     for number in numbers:
         with service.client() as client:
             assert client.get("/ui/").status_code == 200
-            caller = Caller(client, service.app.state.desk.endpoint)
+            caller = Caller.of(client, service)
             mask, _ = caller.segment(caller.upload(marked(strip, number)))
             assert caller.fetch(mask["path"]).status_code == 200
         if number % 10 == 9:

@@ -41,4 +41,4 @@ def test_an_upload_beyond_the_limit_is_refused(segmenter: Segmenter, tmp_path: P
             assert config["max_file_size"] == MIB
             answer = client.post(f"{API}/upload", files={"files": photo + b"\0" * MIB})
             error_of(answer, 413, "body_too_large")
-            assert Caller(client, service.app.state.desk.endpoint).upload(photo)
+            assert Caller.of(client, service).upload(photo)
