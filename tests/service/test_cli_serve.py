@@ -70,8 +70,8 @@ def test_every_option_reaches_its_setting(tmp_path: Path) -> None:
         --origin https://c.example --token-file {tmp_path}/tokens --proxy 10.0.0.7 --proxy 10.1.0.0/16 --max-body 1MiB
         --max-megapixels 2 --max-prompts 3 --max-points 4 --queue 5 --queue-memory 6MiB --timeout 7 --max-timeout 8
         --store-memory 9MiB --mask-memory 10MiB --forget-after 11 --state-dir {tmp_path} --decoders 12
-        --decoder-memory 1.5GiB --decoder-timeout 14 --drain 15""".split()
-    limits = Limits(1 << 20, 2_000_000, 3, 4, 5, 6 << 20, 7.0, 8.0)
+        --decoder-memory 1.5GiB --decoder-timeout 14 --drain 15 --everything-timeout 16""".split()
+    limits = Limits(1 << 20, 2_000_000, 3, 4, 5, 6 << 20, 7.0, 8.0, 16.0)
     access = Access(
         token_file=tmp_path / "tokens",
         proxies=(ip_network("10.0.0.7"), ip_network("10.1.0.0/16")),

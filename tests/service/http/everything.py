@@ -12,7 +12,7 @@ from app_under_test import Running
 
 from clickmask.service.http.lane import Rank
 
-GRID: dict[str, Any] = {"points_per_side": 8}
+GRID: dict[str, Any] = {"points_per_side": 6}
 LONG: dict[str, Any] = {"points_per_side": 200}  # 40,000 points, which take minutes
 
 

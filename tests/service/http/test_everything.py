@@ -218,7 +218,7 @@ def test_events_tell_how_far_it_is_and_end_with_the_answer(
     names = [name for name, _ in seen]
     assert names[:-1] == ["progress"] * (len(seen) - 1) and names[-1] == "result" and len(seen) > 3
     counts = [data["done"] for _, data in seen[:-1]]
-    assert counts == sorted(set(counts)) and counts[-1] <= seen[0][1]["total"] == 64
+    assert counts == sorted(set(counts)) and counts[-1] <= seen[0][1]["total"] == 36
     assert seen[-1][1] == _ask(client, key, **LOW)
     with events(client, key, **LOW) as told:  # from what is kept
         assert [name for name, _ in told if name] == ["result"]
@@ -227,5 +227,5 @@ def test_events_tell_how_far_it_is_and_end_with_the_answer(
 def test_image_without_anything_has_an_empty_list(client: httpx.Client) -> None:
     key = upload(client, as_png(np.full((64, 1024, 3), 90, np.uint8)))
     answer = _ask(client, key, **GRID, pred_iou_thresh=2.0)
-    assert answer["masks"] == [] and answer["complete"] and answer["points"] == 64
+    assert answer["masks"] == [] and answer["complete"] and answer["points"] == 36
     assert Frame.whole(1024, 64).window == tuple(answer["raster"]["box"])

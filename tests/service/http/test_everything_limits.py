@@ -173,17 +173,16 @@ def test_when_the_time_is_over_what_was_found_is_given(
 
 
 def test_time_of_a_search_is_its_own(strip_segmenter: Segmenter, strip: np.ndarray, tmp_path: Path) -> None:
-    """Other requests have half a second here, and this one takes four."""
+    """Other requests have two seconds here, and this one takes five."""
     with (
-        running(strip_segmenter, tmp_path, limits=Limits(deadline=0.5, everything=4.0)) as service,
+        running(strip_segmenter, tmp_path, limits=Limits(deadline=2.0, everything=5.0)) as service,
         service.client() as client,
     ):
         key = client.post("/v1/images", content=as_png(strip), headers={"x-request-timeout": "60"}).json()["id"]
         body = {**CLICK, "multimask": True}
         assert client.post(f"/v1/images/{key}/masks", json=body, headers={"x-request-timeout": "60"}).is_success
         answer = client.post(path(key), json=LONG)
-        assert answer.status_code in (200, 504), answer.text  # 504: choosing took longer than half a second
-        assert steps(service) > 0
+        assert answer.status_code == 200 and not answer.json()["complete"], answer.text
 
 
 def test_server_that_stops_gives_searches_up_politely(

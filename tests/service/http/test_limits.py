@@ -305,6 +305,18 @@ def test_an_app_that_leaves_the_body_unread_cannot_blame_the_client() -> None:
         assert _status(talk(url, [head("POST", "/", content_length="4", connection="close"), b"body"])) == 504
 
 
+@pytest.mark.parametrize(("more", "status"), [(60.0, 200), (1.5, 504)])
+def test_a_deadline_that_was_put_off_is_the_later_one(more: float, status: int) -> None:
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        get_context(scope).deadline = asyncio.get_running_loop().time() + more
+        await asyncio.sleep(1.5 if status == 200 else 60)
+        await Response()(scope, receive, send)
+
+    with serve(limited(slow, Limits(deadline=1.0)), lifespan="off") as url:
+        assert _status(talk(url, [head("POST", "/", content_length="4", connection="close"), b"body"])) == status
+
+
 def test_a_stream_that_has_begun_has_no_deadline() -> None:
     desk = Desk()
     with serve(limited(desk.app, Limits(deadline=0.1))) as url, connect(url) as connection:
