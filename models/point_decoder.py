@@ -8,7 +8,7 @@ a head on the IoU token), so the image of a point without a promising candidate 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from .sam import CPU_PARTS, Sam, plain_arithmetic
 from .transformer import HEAD_CHANNELS, HEADS, Seen, Told, add_product, look, normed
 
 CANDIDATES = MASK_TOKENS - 1  # that a point has
+Parts = list[tuple[Tensor, Tensor]]  # of an image, and the same with positions
 Wanted = Callable[[Tensor], Tensor]  # (B, 3) predicted IoU -> (B, 3) bool: whose masks are of interest
 
 
@@ -110,52 +111,54 @@ class PointDecoder:
         heads = _by_head(projection, tokens.flatten(0, 1)) * HEAD_CHANNELS**-0.5
         return heads.to(image.dtype) @ image
 
-    def _second_look(self, weights: Tensor, answers: Tensor, probes: Tensor) -> tuple[list[list[Tensor]], list[Seen]]:
+    def _second_look(self, weights: Tensor, answers: Tensor, probes: Tensor) -> tuple[list[Parts], list[Seen]]:
         """The image of each group of points after the first layer, in parts, and what their tokens see in it."""
 
-        def hear(rows: slice, part: int, columns: slice) -> Tensor:
+        def hear(rows: slice, part: int) -> Tensor:
+            size = weights.shape[-1] // self._parts
+            columns = slice(part * size, (part + 1) * size)
             image = add_product(self._image[part][None], weights[rows, :, columns], answers[rows])
             return normed(self._first.norm4, image)
 
-        return self._round(len(probes), probes, hear)
+        return self._round(probes, hear)
 
-    def _last_look(self, images: list[list[Tensor]], told: Told, probes: Tensor) -> tuple[Any, list[Seen]]:
+    def _last_look(self, images: list[Parts], told: Told, probes: Tensor) -> tuple[list[Parts], list[Seen]]:
         """The same after the second layer."""
-        groups = {rows.start: image for rows, image in zip(self._groups(len(probes)), images, strict=True)}
+        groups = dict(zip((rows.start for rows in self._groups(len(probes))), images, strict=True))
 
-        def hear(rows: slice, part: int, _: slice) -> Tensor:
-            image = groups[rows.start][part]
-            words = Told(*(one[rows] for one in told))
-            return self._second.having_heard(words, image + self._positions[part], image)
+        def hear(rows: slice, part: int) -> Tensor:
+            image, placed = groups[rows.start][part]
+            return self._second.having_heard(Told(*(one[rows] for one in told)), placed, image)
 
-        return self._round(len(probes), probes, hear)
+        return self._round(probes, hear)
 
-    def _round(
-        self, count: int, probes: Tensor, hear: Callable[[slice, int, slice], Tensor]
-    ) -> tuple[list[list[Tensor]], list[Seen]]:
-        images: list[list[Tensor]] = []
-        seen: list[list[Seen]] = []
-        size = LOW_RES * LOW_RES // 16 // self._parts
-        for rows in self._groups(count):
-            images.append([hear(rows, part, slice(part * size, (part + 1) * size)) for part in range(self._parts)])
-            places = zip(images[-1], self._positions, strict=True)
-            seen.append([look(probes[rows], image + place, image) for image, place in places])
+    def _round(self, probes: Tensor, hear: Callable[[slice, int], Tensor]) -> tuple[list[Parts], list[Seen]]:
+        """What each part of each group's image becomes by hearing, and what probes see in it."""
+        images, seen = list[Parts](), list[list[Seen]]()
+        for rows in self._groups(len(probes)):
+            images.append([])
+            seen.append([])
+            for part, place in enumerate(self._positions):
+                image = hear(rows, part)
+                placed = image + place
+                images[-1].append((image, placed))
+                seen[-1].append(look(probes[rows], placed, image))
         return images, [Seen(*map(torch.cat, zip(*column, strict=True))) for column in zip(*seen, strict=True)]
 
     def _groups(self, count: int) -> list[slice]:
         return [slice(n, n + 1) for n in range(count)] if self._each else [slice(0, count)]
 
-    def _masks(self, tokens: Tensor, images: list[list[Tensor]], wanted: Wanted) -> Answers:
+    def _masks(self, tokens: Tensor, images: list[Parts], wanted: Wanted) -> Answers:
         scores = self._decoder.iou_prediction_head(tokens[:, 0])[:, MULTI]
         filters = self._decoder.filters(tokens, MULTI).to(self._sam.dtype)
         if not self._each:
             point, candidate = _all(scores)
-            logits = self._decoder.multiplied(filters, [self._decoder.upscaling(part) for part in images[0]])
+            logits = self._decoder.multiplied(filters, [self._decoder.upscaling(part) for part, _ in images[0]])
             return Answers(scores, point, candidate, logits.flatten(0, 1))
         point, candidate = wanted(scores).nonzero().T
         logits = [torch.empty(0, LOW_RES, LOW_RES)]
         for number in point.unique().tolist():
-            pixels = [self._decoder.upscaling(part) for part in images[number]]
+            pixels = [self._decoder.upscaling(part) for part, _ in images[number]]
             own = filters[number, candidate[point == number]]
             logits.append(self._decoder.multiplied(own[None], pixels)[0])
         return Answers(scores, point, candidate, torch.cat(logits))
