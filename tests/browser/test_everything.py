@@ -246,6 +246,10 @@ def test_those_kept_become_objects_in_one_step(found: Screen) -> None:
     assert all(one["isReady"] and one["label"] == "thing" for one in found.objects())
     assert found.value("clickmask.tools.tool") == "point" and not found.page.is_visible(".cm-everything")
     assert found.value("document.activeElement.className").startswith("cm-stage")
+    found.value(  # so that a saved session opens again
+        "async () => { const { checkState } = await import('/page/session_shape.js');"
+        " checkState(clickmask.bench.doc.session.state, clickmask.bench.doc.size); }"
+    )
     found.press("Control+z")
     assert found.objects() == []
     found.press("Control+y")
@@ -264,8 +268,13 @@ def test_an_object_that_was_kept_goes_on_with_clicks(found: Screen, segmenter: S
     found.press("Enter")
     (thing,) = found.objects()
     with segmenter.open(DOGS) as image:
-        first = next(mask for mask in image.candidates(points=[one["point"]]) if mask.index == one["index"])
-        both = image.segment(points=[one["point"], (245.5, 60.5)], previous=first)
+        same = image.start()
+        same.add(*one["point"])
+        same.choose([mask.index for mask in same.candidates].index(one["index"]))
+        both = same.add(245.5, 60.5)
+    assert f"thing.choose([mask.index for mask in thing.candidates].index({one['index']}))" in found.value(
+        "clickmask.snippets()[0]"
+    )
     assert iou(thing["pixels"], both.pixels) > SAME
 
 
@@ -309,6 +318,18 @@ def test_thresholds_choose_anew_without_searching(found: Screen, proposals: Prop
         _slide(found, name, value)
     assert many == len(proposals.filter(pred_iou_thresh=0.75))
     assert len(_candidates(found)) == len(proposals.filter())
+
+
+def test_a_server_that_forgot_searches_again_and_nothing_kept_is_lost(found: Screen) -> None:
+    found.click(*CURTAIN)
+    kept, before = _kept(found), [one["rle"] for one in _candidates(found)]
+    found.expect_refusals(404, 410)
+    found.value("clickmask.api.forgetAll()")
+    found.value("clickmask.everything.set({ side: 1 })")
+    found.wait("clickmask.everything.progress !== null")
+    assert found.value("clickmask.everything.isChoosing") and found.page.is_visible(".cm-everything progress")
+    _wait(found)
+    assert [one["rle"] for one in _candidates(found)] == before and _kept(found) == kept
 
 
 def test_all_are_chosen_by_keyboard_alone(found: Screen) -> None:

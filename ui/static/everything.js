@@ -156,7 +156,7 @@ export class Everything {
 
   /** Another tool in hand; what was found stays until another photo is searched. */
   leave() {
-    if (this.isHere && this.isSearching) this.forget();
+    if (this.isHere && this.isSearching) this.#giveUp();
     this.#point(null);
     this.page.tools.take('point');
   }
@@ -184,6 +184,11 @@ export class Everything {
 
   #look(candidate) {
     return { mask: candidate.mask, colour: colourOf(candidate.colour), isKept: this.kept.has(candidate) };
+  }
+
+  #giveUp() {
+    if (this.candidates) this.#search.stop();
+    else this.forget();
   }
 
   #rest() {

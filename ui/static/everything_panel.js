@@ -17,7 +17,7 @@ export class EverythingPanel {
     this.working = el('div', { class: 'cm-working' }, this.bar, this.stop);
     this.fields = this.#makeFields();
     this.keeping = this.#makeKeeping();
-    element.append(this.#makeHead(), this.said, this.working, this.again, this.fields, this.keeping);
+    element.append(this.#makeHead(), this.said, this.working, this.again, this.keeping, this.fields);
     element.addEventListener('keydown', (event) => event.key === 'Escape' && this.#escape(event));
   }
 

@@ -21,7 +21,7 @@ export const TABLE = [
   ['largerBrush', [']'], 'always', 'Larger brush'],
   ['nextImage', ['d'], 'always', 'Next image'],
   ['previousImage', ['a'], 'always', 'Previous image'],
-  ['finish', ['enter', 'f', 'n'], 'editing', 'Finish the object'],
+  ['finish', ['enter', 'f', 'n'], 'editing', 'Finish the object; with Everything, done'],
   ['cancel', ['escape'], 'always', 'Give up the object; again: select nothing'],
   ['undo', ['ctrl+z'], 'always', 'Undo'],
   ['redo', ['ctrl+shift+z', 'ctrl+y'], 'always', 'Redo'],

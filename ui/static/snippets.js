@@ -11,7 +11,7 @@ export function snippetsFor(making, name, address) {
 const nothing = (mark) => `${mark} Click on something first: what you did is written here.\n`;
 
 function pythonFor(making, name) {
-  const steps = making.elements.map((element) =>
+  const [first, ...rest] = making.elements.map((element) =>
     'box' in element
       ? `thing.set_box(${numbers(element.box)})`
       : `thing.add(${numbers([element.x, element.y])}${element.label ? '' : ', label=0'})`,
@@ -22,7 +22,9 @@ function pythonFor(making, name) {
     `image = Segmenter().open(${quoted(name)})`,
     ...(making.source ? [`image = image.window((${numbers(making.source)}))`] : []),
     'thing = image.start()',
-    ...steps,
+    first,
+    ...found(making),
+    ...rest,
     ...chosen(making),
     `thing.mask.save(${quoted(`${stem(name)}_mask.png`)})`,
     '',
@@ -30,6 +32,12 @@ function pythonFor(making, name) {
   ];
   return `${lines.join('\n')}\n`;
 }
+
+/** A lone point has three candidates; of one that Everything found only its own is known. */
+const found = ({ elements: [first], answers: [answer] }) => {
+  const isFound = !('box' in first) && answer?.masks?.length === 1 && !answer.question.previous;
+  return isFound ? [`thing.choose([mask.index for mask in thing.candidates].index(${answer.masks[0].index}))`] : [];
+};
 
 const chosen = (making) => {
   const answer = making.answers.at(-1);
