@@ -102,15 +102,6 @@ class SamAutomaticMaskGenerator:
         return [self._record(one, looking.finds.crops[one.candidate.crop].window) for one in chosen]
 
     def _settings(self) -> tuple[Search, Choice]:
-        search = Search(
-            points_per_side=None,
-            point_grids=self.point_grids,
-            crop_n_layers=self.crop_n_layers,
-            crop_overlap_ratio=self.crop_overlap_ratio,
-            stability_score_offset=self.stability_score_offset,
-            floor_score=_asked(self.pred_iou_thresh),
-            floor_stability=_asked(self.stability_score_thresh),
-        )
         choice = Choice(
             pred_iou_thresh=_asked(self.pred_iou_thresh),
             stability_score_thresh=_asked(self.stability_score_thresh),
@@ -118,12 +109,21 @@ class SamAutomaticMaskGenerator:
             crop_nms_thresh=self.crop_nms_thresh,
             min_mask_region_area=self.min_mask_region_area,
         )
+        search = Search(
+            points_per_side=None,
+            point_grids=self.point_grids,
+            crop_n_layers=self.crop_n_layers,
+            crop_overlap_ratio=self.crop_overlap_ratio,
+            stability_score_offset=self.stability_score_offset,
+            floor_score=choice.pred_iou_thresh,
+            floor_stability=choice.stability_score_thresh,
+        )
         return search, choice
 
     def _encode(self, image: np.ndarray, crop: Frame) -> Tensor:
         """(4096, 256) image tokens of a crop, scaled as segment_anything scales it."""
         x0, y0, x1, y1 = crop.window
-        self.predictor.set_image(image[y0:y1, x0:x1])
+        self.predictor.set_image(image[y0:y1, x0:x1, :])
         features = self.predictor.get_image_embedding()
         return features[0].flatten(1).T.contiguous().to(self.predictor._network.current().dtype)
 

@@ -18,6 +18,7 @@ LEAST_TILE = 64  # pixels
 AUTO_TILE = 1024  # pixels: nothing is scaled
 WORTH_TILES = 1.5  # times AUTO_TILE: from this longer side on "auto" means tiles
 ORDERS = ("area", "score")
+FLOORS = {"floor_score": "pred_iou_thresh", "floor_stability": "stability_score_thresh"}
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -227,11 +228,16 @@ class Choice:
 
 
 def split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options by name -> those of `Search` and those of `Choice`. Raises SettingsError for unknown ones."""
+    """Options by name -> those of `Search` and those of `Choice`.
+
+    Raises SettingsError for unknown ones, and for floors: whoever gives both says with the thresholds what is kept.
+    """
     search, choice = ({field.name for field in fields(kind)} for kind in (Search, Choice))
     for name in options:
         if name not in search | choice:
             raise SettingsError(f"{name}: there is no such option; there are {', '.join(sorted(search | choice))}")
+        if name in FLOORS:
+            raise SettingsError(f"{name}: is an option of proposals; here {FLOORS[name]} says what is kept")
     return {n: v for n, v in options.items() if n in search}, {n: v for n, v in options.items() if n in choice}
 
 

@@ -87,7 +87,7 @@ class Proposals:
         )
 
     def _mask(self, one: Chosen) -> FoundMask:
-        candidate, prompt = one.candidate, Prompt(points=[one.candidate.point])
+        candidate, prompt = one.candidate, Prompt(points=[_inside(one.candidate.point, self.finds.size)])
         frame = Frame(*self.finds.size, self.finds.crops[candidate.crop].window)
         stability = 0.0 if np.isnan(candidate.stability) else candidate.stability
         return FoundMask(
@@ -101,6 +101,12 @@ class Proposals:
             source=self.source,
             ask_again=self.ask_again,
         )
+
+
+def _inside(point: tuple[float, float], size: tuple[int, int]) -> tuple[float, float]:
+    """A grid's point may lie on the image's far edge, a prompt's may not."""
+    x, y = (min(place, float(np.nextafter(side, 0))) for place, side in zip(point, size, strict=True))
+    return x, y
 
 
 def run(looking: Looking, on_progress: OnProgress | None, is_cancelled: Callable[[], bool]) -> None:
