@@ -7,7 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-PROGRAMS = ("encode.py", "one_click.py", "busy.py", "command_line.py", "serve.py", "page.py", "page_drawing.py")
+PROGRAMS = (
+    "encode.py",
+    "one_click.py",
+    "busy.py",
+    "command_line.py",
+    "everything.py",
+    "serve.py",
+    "page.py",
+    "page_drawing.py",
+)
 # Settings of some machines for old builds of OpenBLAS, which slow a current one.
 LEFT_OUT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 

@@ -1,11 +1,12 @@
 """The HTTP service under load, from a second process over loopback: clickmask against a plain server with a lock.
 
-    python benchmarks/serve.py [--scenario clicks|many|mix|annotators ...] [--seconds N] [--users 25 50 100]
+    python benchmarks/serve.py [--scenario clicks|many|mix|annotators|searching ...] [--seconds N] [--users 25 50 100]
 
 clicks      one client, one image: what HTTP adds to the same click in process (A B A B)
 many        16 clients, 16 images: clicks a second, against one client and against direct calls in a loop
 mix         64 clients uploading and clicking, for a while: statuses, refusals, memory
 annotators  people with moving mice (10 hovers a second), a click every 4 s each, while a long job runs
+searching   one person clicks while another's search for everything runs
 
 The peer, `plain_server.py`, is FastAPI and segment_anything's SamPredictor on MobileSAM's own network, same weights.
 """
@@ -208,6 +209,7 @@ def _driver_cpu() -> float:
 async def run(arguments: argparse.Namespace) -> None:
     """Run the scenarios and print their tables."""
     from annotators import annotators
+    from searching import searching
 
     with tempfile.TemporaryDirectory() as folder:
         peer = [str(HERE / "plain_server.py"), "8471"]
@@ -216,6 +218,8 @@ async def run(arguments: argparse.Namespace) -> None:
             async with serving(OURS, our_command(8470, folder, *extra), 8470, "/readyz") as ours:
                 if name == "annotators":
                     lines = await annotators(ours, arguments.users, arguments.seconds, upload)
+                elif name == "searching":
+                    lines = await searching(ours, arguments.seconds, upload)
                 else:
                     async with serving(PEER, peer, 8471, "/readyz") as plain_server:
                         scenario = {"clicks": clicks, "many": many, "mix": mix}[name]
@@ -228,7 +232,7 @@ async def run(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    every = ["clicks", "many", "mix", "annotators"]
+    every = ["clicks", "many", "mix", "annotators", "searching"]
     parser.add_argument("--scenario", nargs="+", default=every, choices=every)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rounds", type=int, default=200)
