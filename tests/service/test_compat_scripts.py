@@ -155,5 +155,6 @@ def test_a_script_answers_the_same(script: str, image: np.ndarray) -> None:
     _check_same(script, {"sam": sam_model_registry["vit_t"](), "image": image})
 
 
+@pytest.mark.soak  # twice the whole ViT-B; small ones answer in the suite
 def test_a_script_that_reads_vit_b_from_disk_answers_the_same(image: np.ndarray, vit_b: str) -> None:
     _check_same(FROM_DISK, {"checkpoint": vit_b, "image": image})

