@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import cleaning
 from .grids import Crop
+from .joining import join_cut
 from .options import Choice
 from .runs import Runs
 from .search import Candidate, inclusive_box
@@ -33,6 +34,8 @@ def choose(candidates: Sequence[Candidate], crops: Sequence[Crop], choice: Choic
     kept = [c for c in candidates if _is_good(c, choice)]
     by_crop = [[c for c in kept if c.crop == number] for number in range(len(crops))]
     kept = [c for some in by_crop for c in _suppressed(some, [c.score for c in some], choice.box_nms_thresh)]
+    if any(c.is_cut for c in kept):  # by now one of each: neither what is unsure nor doubles take part
+        kept = join_cut(kept, crops)
     if len(crops) > 1:
         kept = _suppressed(kept, [1 / _area(crops[c.crop]) for c in kept], choice.crop_nms_thresh)
     chosen = [Chosen(c, c.runs) for c in kept]

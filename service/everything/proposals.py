@@ -16,7 +16,6 @@ from ..masks import PhotoSource
 from ..prompts import Prompt
 from .choosing import Chosen, choose
 from .found import Found, FoundMask, label_map
-from .joining import join_cut
 from .options import Choice, ChoiceOptions, Search, build
 from .runs import Runs
 from .search import Finds, Looking, Progress
@@ -57,10 +56,7 @@ class Proposals:
     def choose(self, choice: Choice) -> Found:
         """The same for a `Choice` that was made already."""
         self._check_floors(choice)
-        crops, candidates = self.finds.crops, self.finds.candidates
-        if any(candidate.is_cut for candidate in candidates):
-            candidates = join_cut(candidates, crops)
-        chosen = [one for one in choose(candidates, crops, choice) if one.runs.area]
+        chosen = [one for one in choose(self.finds.candidates, self.finds.crops, choice) if one.runs.area]
         masks = [self._mask(one) for one in chosen]
         found = self._found(masks)
         return found if choice.order is None else self._found(_apart(found, choice.order, choice.min_area))

@@ -182,3 +182,19 @@ def test_specks_and_holes_are_shares_of_each_mask(found: MakeFound, square: Draw
 
 def test_a_candidate_without_a_pixel_is_not_found(found: MakeFound, square: Draw) -> None:
     assert len(found([square(0, 0, 0), square(0, 0, 2)])) == 1
+
+
+def test_parts_are_joined_without_what_was_not_kept(candidate: Make) -> None:
+    """A doubtful double of a part, which the thresholds leave out, neither spoils what is joined nor enlarges it."""
+    windows = [(0, 0, 70, 90), (50, 0, 120, 90)]
+    crops = [Crop(window, np.zeros((0, 2))) for window in windows]
+    bar, blurred = np.zeros((90, 120), bool), np.zeros((90, 120), bool)
+    bar[40:50, 5:115] = True
+    blurred[39:52, 5:70] = True
+    parts = [bar.copy(), bar.copy()]
+    parts[0][:, 70:], parts[1][:, :50] = False, False
+    candidates = [candidate(part, crop=crop, is_cut=True) for crop, part in enumerate(parts)]
+    doubtful = candidate(blurred, 0.9, 0.6, is_cut=True)
+    worse_double = candidate(blurred, 0.89, 0.96, is_cut=True)
+    (one,) = choose([*candidates, doubtful, worse_double], crops, Choice())
+    assert (one.runs.pixels() == bar).all() and one.candidate.stability == 0.96

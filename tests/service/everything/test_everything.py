@@ -94,6 +94,14 @@ def test_proposals_are_chosen_from_again_and_again_as_everything_would(image: Op
     assert _bits(proposals.filter(**LOW)) == _bits(found) and len(proposals) >= len(found)
 
 
+def test_tiles_are_chosen_from_as_everything_would(image: OpenImage) -> None:
+    """With parts to join: what the lower floors kept besides must not matter."""
+    tiles: dict[str, Any] = {"points_per_side": 5, "tiles": 256}
+    proposals = image.proposals(**tiles)
+    assert sum(candidate.is_cut for candidate in proposals.finds.candidates) > 10
+    assert _bits(proposals.filter()) == _bits(image.everything(**tiles))
+
+
 def test_lower_thresholds_take_in_what_higher_ones_took(image: OpenImage) -> None:
     """Before suppression."""
     proposals = image.proposals(**GRID)
