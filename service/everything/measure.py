@@ -20,6 +20,7 @@ from .device_ruler import measure_together
 from .runs import Runs
 
 STRIP = 1 << 17  # numbers at a time: half a megabyte
+BLOCK = 1 << 23  # pixels at a time whose runs are looked for: few megabytes, however large the image
 # What the stability score at low resolution may be off: SCREEN_MARGIN, and for small masks as much as their edge is of
 # their area. Measured (tests/service/everything): nothing that passes in full fails the screen.
 SCREEN_MARGIN, SCREEN_EDGE = 0.03, 1.5
@@ -84,24 +85,40 @@ class Ruler:
         window, size = self.frame.window, (self.frame.width, self.frame.height)
         low = self.threshold - self.offset if self.offset > 0 else self.threshold
         region = _region(logits[: self._rows(), : self._columns()] > low)
-        if region is None:
+        (y0, y1), (x0, x1) = (0, 0), (0, 0)
+        if region is not None:
+            (y0, y1), (x0, x1) = self._y.reached(*region[0]), self._x.reached(*region[1])
+        if y0 >= y1 or x0 >= x1:  # nothing, or it lies between the pixels of a small image
             return Measured(Runs(*size, np.zeros(0, np.int64), np.zeros(0, np.int64)), float("nan"))
-        (top, bottom), (left, right) = region
-        (y0, y1), (x0, x1) = self._y.reached(top, bottom), self._x.reached(left, right)
         seen_y, seen_x = _span(self._y, y0, y1), _span(self._x, x0, x1)
         rows = logits[seen_y, seen_x].T @ self._y.matrix[y0:y1, seen_y].T  # (low-res columns, pixel rows)
         inner = outer = 0
-        columns = np.empty((x1 - x0, y1 - y0), bool)
-        step = max(1, STRIP // max(1, y1 - y0))
-        for start in range(x0, x1, step):
-            stop = min(start + step, x1)
-            seen = _span(self._x, start, stop)
-            strip = self._x.matrix[start:stop, seen] @ rows[seen.start - seen_x.start : seen.stop - seen_x.start]
-            columns[start - x0 : stop - x0] = (strip > self.threshold).numpy()
+        parts: list[Runs] = []
+        block = max(1, BLOCK // (y1 - y0))
+        for first in range(x0, x1, block):
+            columns = np.empty((min(block, x1 - first), y1 - y0), bool)
+            counts = self._fill(columns, first, rows, seen_x.start)
+            inner, outer = inner + counts[0], outer + counts[1]
+            parts.append(Runs.of_columns(columns, (window[0] + first, window[1] + y0), size))
+        runs = parts[0] if len(parts) == 1 else _in_a_row(parts)
+        return Measured(runs, inner / outer if outer else float("nan"))
+
+    def _fill(self, columns: np.ndarray, first: int, rows: Tensor, left: int) -> tuple[int, int]:
+        """Write columns of the mask, the image's from `first` on; how many pixels are above +offset and -offset there.
+
+        rows: (low-res columns from `left` on, pixel rows).
+        """
+        inner = outer = 0
+        step = max(1, STRIP // columns.shape[1])
+        for start in range(0, len(columns), step):
+            stop = min(start + step, len(columns))
+            seen = _span(self._x, first + start, first + stop)
+            matrix = self._x.matrix[first + start : first + stop, seen]
+            strip = matrix @ rows[seen.start - left : seen.stop - left]
+            columns[start:stop] = (strip > self.threshold).numpy()
             inner += int(torch.count_nonzero(strip > self.threshold + self.offset))
             outer += int(torch.count_nonzero(strip > self.threshold - self.offset))
-        runs = Runs.of_columns(columns, (window[0] + x0, window[1] + y0), size)
-        return Measured(runs, inner / outer if outer else float("nan"))
+        return inner, outer
 
     def _rows(self) -> int:
         return int(self._y.last[-1])
@@ -123,6 +140,12 @@ def _axis(scaled: int, pixels: int) -> _Axis:
 def _span(axis: _Axis, start: int, stop: int) -> slice:
     """The low-res places that the pixels from start to before stop depend on."""
     return slice(int(axis.first[start]), int(axis.last[stop - 1]))
+
+
+def _in_a_row(parts: list[Runs]) -> Runs:
+    """The runs of columns that follow each other."""
+    starts, ends = (np.concatenate(bounds) for bounds in zip(*((one.starts, one.ends) for one in parts), strict=True))
+    return Runs.of_ends(parts[0].width, parts[0].height, starts, ends)
 
 
 def _region(mask: Tensor) -> tuple[tuple[int, int], tuple[int, int]] | None:

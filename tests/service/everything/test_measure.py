@@ -16,6 +16,7 @@ from clickmask import Segmenter
 from clickmask.models.crew import crew
 from clickmask.models.frame import Frame, upsample
 from clickmask.models.point_decoder import PointDecoder
+from clickmask.service.everything import measure
 from clickmask.service.everything.device_ruler import measure_together
 from clickmask.service.everything.grids import point_grid
 from clickmask.service.everything.measure import Ruler
@@ -77,6 +78,19 @@ def test_masks_and_stability_are_those_of_scaled_up_logits(frame: Frame, offset:
     ruler, logits = Ruler(frame, offset, threshold), _logits(1)
     for measured, low_res in zip(crew().map(ruler.measure, logits), logits, strict=True):
         _check(measured.runs, measured.stability, low_res, frame, offset, threshold)
+
+
+def test_masks_that_are_measured_block_by_block_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, logits = FRAMES["window"], _logits(3)
+    ruler = Ruler(frame, 1.0)
+    expected = crew().map(ruler.measure, logits)
+    for block in (1, 607, 5000):
+        monkeypatch.setattr(measure, "BLOCK", block)
+        for one, other in zip(crew().map(ruler.measure, logits), expected, strict=True):
+            assert (one.runs.starts.tolist(), one.runs.ends.tolist()) == (
+                other.runs.starts.tolist(), other.runs.ends.tolist(),
+            )  # fmt: skip
+            assert one.stability == other.stability or np.isnan(one.stability) and np.isnan(other.stability)
 
 
 @CASES
