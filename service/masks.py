@@ -136,7 +136,8 @@ class BaseMask:
         return encode_png(preview(cutouts.overlay(self.source.picture.pixels, [self.pixels])))
 
     def _as_object(self, number: int) -> ObjectResult:
-        return ObjectResult(self.pixels, self.score, self.stability, number, None, self.prompt.describe())
+        prompt = self.prompt.describe()
+        return ObjectResult(self.pixels, self.score, self.stability, number, None, prompt, self.frame.window)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,14 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from ...models.errors import OutputError
+from .amg import amg_files, write_amg
 from .coco import write_coco
 from .cutout import write_cutout
+from .geojson import write_geojson
 from .json_file import write_json
+from .labelmap import labelmap_losses, write_labelmap
 from .labelme import write_labelme
+from .loss import Loss
+from .measurements import write_csv
 from .names import file_name
 from .overlay import write_overlay_jpeg, write_overlay_png
 from .png import write_png
 from .result import Result
+from .sa1b import write_sa1b
+from .yolo import write_yolo, yolo_losses
 
 Writer = Callable[..., bytes]
 
@@ -31,13 +38,15 @@ class Options:
 
     `pad`, `feather`: of cut-outs, in pixels; see `cutouts.cutout`. `polygons`: outlines (True) or the pixels themselves
     (False) in formats that can say both; None is the usual way of each. `tolerance`: how far, in pixels, such
-    outlines may be made simpler.
+    outlines may be made simpler. `classes`: the names that yolo's numbers stand for, in their order; without them
+    they are the picture's own labels, sorted.
     """
 
     pad: int = 0
     feather: float = 0.0
     polygons: bool | None = None
     tolerance: float = 0.0
+    classes: tuple[str, ...] = ()
 
     def of(self, name: str) -> dict[str, Any]:
         """Those that the format called `name` takes."""
@@ -52,7 +61,9 @@ class Format:
     """A format's writers by extension, the usual one first.
 
     `word`: stands in its files' names after the picture's. `per_object`: it writes one file an object.
-    `needs_photo`: it shows the photo. `takes`: its options.
+    `needs_photo`: it shows the photo. `takes`: its options. `losses`: counts what the format cannot
+    keep. `folder`: the names and bytes of a format that is a folder of files, one an object and one more; its writers
+    zip them.
     """
 
     writers: Mapping[str, Writer]
@@ -60,6 +71,8 @@ class Format:
     per_object: bool = False
     needs_photo: bool = False
     takes: tuple[str, ...] = ()
+    folder: Callable[[Result], Iterator[tuple[str, bytes]]] | None = None
+    losses: Callable[..., list[Loss]] | None = None
 
     @property
     def extension(self) -> str:
@@ -69,6 +82,7 @@ class Format:
 
 _OVERLAY = {".jpg": write_overlay_jpeg, ".jpeg": write_overlay_jpeg, ".png": write_overlay_png}
 _OUTLINES = ("polygons", "tolerance")
+_GEOJSON = {".geojson": write_geojson, ".json": write_geojson}
 
 FORMATS: Mapping[str, Format] = {
     "png": Format({".png": write_png}, "mask", per_object=True),
@@ -77,10 +91,17 @@ FORMATS: Mapping[str, Format] = {
     "json": Format({".json": write_json}, "objects"),
     "coco": Format({".json": write_coco}, "coco", takes=_OUTLINES),
     "labelme": Format({".json": write_labelme}, "", takes=_OUTLINES),  # labelme looks for photo.json beside photo.jpg
+    "sa1b": Format({".json": write_sa1b}, "sa1b"),
+    "amg": Format({".zip": write_amg}, "amg", folder=amg_files),
+    "yolo": Format({".txt": write_yolo}, "", takes=("tolerance", "classes"), losses=yolo_losses),  # likewise photo.txt
+    "labelmap": Format({".png": write_labelmap}, "labels", losses=labelmap_losses),
+    "geojson": Format(_GEOJSON, "", takes=("tolerance",)),
+    "csv": Format({".csv": write_csv}, "measurements"),
 }
 
 # What an extension means when no format is named.
 _BY_EXTENSION = {".png": "png", ".jpg": "overlay", ".jpeg": "overlay", ".json": "json"}
+_BY_EXTENSION |= {".geojson": "geojson", ".csv": "csv", ".txt": "yolo"}
 
 
 def format_for(path: str | os.PathLike[str], explicit: str | None = None) -> str:
@@ -124,7 +145,7 @@ def write(
 
 @dataclass(frozen=True, eq=False)
 class File:
-    """A file to be written: its name, without a folder, and what it holds."""
+    """A file to be written: its name, with no folder but one of the picture's own ("a/0.png"); and its bytes."""
 
     name: str
     data: bytes
@@ -132,7 +153,19 @@ class File:
 
 def count_files(result: Result, formats: Iterable[str]) -> int:
     """How many files `write_files` gives."""
-    return sum(len(result.objects) if FORMATS[name].per_object else 1 for name in dict.fromkeys(formats))
+    return sum(_count(FORMATS[name], len(result.objects)) for name in dict.fromkeys(formats))
+
+
+def _count(row: Format, objects: int) -> int:
+    if row.folder is not None:
+        return objects + 1
+    return objects if row.per_object else 1
+
+
+def count_losses(result: Result, name: str, options: Options = DEFAULTS) -> list[Loss]:
+    """What the format called `name` cannot keep of these objects."""
+    losses = FORMATS[name].losses
+    return [] if losses is None else losses(result, **options.of(name))
 
 
 def write_files(result: Result, formats: Iterable[str], options: Options = DEFAULTS) -> Iterator[File]:
@@ -144,6 +177,10 @@ def write_files(result: Result, formats: Iterable[str], options: Options = DEFAU
     """
     for name in dict.fromkeys(formats):
         row = FORMATS[name]
+        if row.folder is not None:
+            folder = file_name(result.name, "", "")
+            yield from (File(f"{folder}/{file}", data) for file, data in row.folder(result))
+            continue
         for number, part in _parts(result) if row.per_object else [("", result)]:
             try:
                 data = row.writers[row.extension](part, **options.of(name))

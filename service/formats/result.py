@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,8 @@ class ObjectResult:
     `pixels`: (H, W) bool, image frame, or the run lengths of such a mask, which take little memory.
     `score`: predicted IoU, `stability`: stability score, None where unknown. `index`: the object's number, 0
     and up, which also picks its colour. `prompt`: what was asked, a mapping of points [[x, y], ...], labels, box
-    [x0, y0, x1, y1] or None, and previous (bool: whether an earlier mask was given).
+    [x0, y0, x1, y1] or None, and previous (bool: whether an earlier mask was given). `crop`: (x0, y0, x1, y1), the part
+    of the image that was looked at, None for all of it.
     """
 
     pixels: np.ndarray | Rle
@@ -31,7 +33,8 @@ class ObjectResult:
     stability: float | None = None
     index: int = 0
     label: str | None = None
-    prompt: Mapping[str, object] | None = None
+    prompt: Mapping[str, Any] | None = None
+    crop: tuple[int, int, int, int] | None = None
 
     @property
     def mask(self) -> np.ndarray:
@@ -47,6 +50,17 @@ class ObjectResult:
     def category(self) -> str:
         """The label, for formats that want one of everything."""
         return self.label if self.label and not self.label.isspace() else UNLABELLED
+
+    @property
+    def point(self) -> tuple[float, float] | None:
+        """(x, y), image frame: the first point of the prompt that lies on the object, None where there is none."""
+        points, labels = ((self.prompt or {}).get(key) for key in ("points", "labels"))
+        if points is None or not len(points):
+            return None
+        labels = [1] * len(points) if labels is None else labels
+        on = (point for point, label in zip(points, labels, strict=True) if label == 1)
+        x, y = next(on, (None, None))
+        return None if x is None or y is None else (float(x), float(y))
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,12 +32,12 @@ def room_for(result: Result, formats: Sequence[str], options: Options) -> int:
 
 
 def _has_outlines(name: str, options: Options) -> bool:
-    return name == "labelme" or (name == "coco" and bool(options.polygons))
+    return name in ("labelme", "yolo", "geojson") or (name == "coco" and bool(options.polygons))
 
 
 def _pictured(name: str, item: ObjectResult, result: Result, options: Options) -> int:
     """Bytes of one object's share of the pictures in a format."""
-    if name == "png":
+    if name in ("png", "amg"):
         return _area(item, result, 0) // _NOISE + result.width * result.height // _PLAIN
     return 4 * _area(item, result, options.pad) if name == "cutout" else 0
 

@@ -21,6 +21,9 @@ from .export_room import room_for
 from .schemas import ExportObject, ExportRequest
 
 _MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".json": "application/json", ".zip": "application/zip"}
+_MEDIA_TYPES |= {".geojson": "application/geo+json", ".csv": "text/csv; charset=utf-8"}
+_MEDIA_TYPES |= {".txt": "text/plain; charset=utf-8"}
+_TEXTS = (".json", ".geojson", ".csv", ".txt")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +52,7 @@ def prepare(picture: Picture, request: ExportRequest, provenance: Mapping[str, A
     """What is to be exported. Raises ApiError 422 naming the field."""
     objects = [_object(item, number, picture.size) for number, item in enumerate(request.objects)]
     result = replace(Result.of(picture, objects, provenance), name=request.name)
-    options = Options(request.pad, request.feather, request.polygons, request.tolerance)
+    options = Options(request.pad, request.feather, request.polygons, request.tolerance, tuple(request.classes))
     formats = tuple(dict.fromkeys(request.formats))
     return Export(result, formats, options, room_for(result, formats, options))
 
@@ -78,6 +81,6 @@ def _zip(picture: str | None, files: Iterable[File]) -> File:
     with zipfile.ZipFile(out, "w") as archive:
         for file in files:
             info = zipfile.ZipInfo(file.name)  # without the time of day: equal objects give equal bytes
-            info.compress_type = zipfile.ZIP_DEFLATED if file.name.endswith(".json") else zipfile.ZIP_STORED
+            info.compress_type = zipfile.ZIP_DEFLATED if file.name.endswith(_TEXTS) else zipfile.ZIP_STORED
             archive.writestr(info, file.data)
     return File(file_name(picture, "" if picture else "export", ".zip"), out.getvalue())

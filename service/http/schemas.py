@@ -21,7 +21,9 @@ PointXY = tuple[Real, Real]
 BoxXYXY = tuple[Real, Real, Real, Real]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Format = Literal["rle", "polygons", "png", "logits", "cutout"]
-FileFormat = Literal["png", "cutout", "overlay", "json", "coco", "labelme"]  # those of `formats.FORMATS`
+FileFormat = Literal[  # those of `formats.FORMATS`
+    "png", "cutout", "overlay", "json", "coco", "labelme", "sa1b", "amg", "yolo", "labelmap", "geojson", "csv"
+]  # fmt: skip
 
 
 def _check_file_name(name: str) -> str:
@@ -186,11 +188,14 @@ class RleRequest(_Wire):
     counts: str | Annotated[list[Whole], Field(fail_fast=True)]
 
 
+_Label = Annotated[str, Field(max_length=200)]
+
+
 class ExportObject(_Wire):
     """A finished object."""
 
     rle: RleRequest
-    label: Annotated[str, Field(max_length=200)] | None = None
+    label: _Label | None = None
     score: Real | None = None
     stability: Real | None = None
     prompt: ExportPrompt | None = None
@@ -229,6 +234,9 @@ class ExportRequest(_Wire):
     )
     tolerance: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] = Field(
         default=0.0, description="pixels by which outlines may be made simpler"
+    )
+    classes: Annotated[list[_Label], Field(max_length=10_000, fail_fast=True)] = Field(
+        default=[], description="yolo: the names of the classes in their order; else the labels, sorted"
     )
 
 

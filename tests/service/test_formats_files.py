@@ -39,9 +39,17 @@ def test_one_object_is_one_file_a_format(photo: np.ndarray) -> None:
         "dogs_objects.json",
         "dogs_coco.json",
         "dogs.json",
+        "dogs_sa1b.json",
+        "dogs/0.png",
+        "dogs/metadata.csv",
+        "dogs.txt",
+        "dogs_labels.png",
+        "dogs.geojson",
+        "dogs_measurements.csv",
     ]
     assert count_files(result, FORMATS) == len(files)
-    for file, name in zip(files, FORMATS, strict=True):
+    single = [file for file in files if "/" not in file.name]
+    for file, name in zip(single, (name for name, row in FORMATS.items() if row.folder is None), strict=True):
         assert file.data == write(result, f"x{FORMATS[name].extension}", name)
 
 
@@ -76,7 +84,10 @@ def test_files_are_made_one_by_one(photo: np.ndarray) -> None:
 
 def test_a_picture_without_objects_has_its_documents_still(photo: np.ndarray) -> None:
     files = list(write_files(_result(photo, 0), FORMATS))
-    assert [file.name for file in files] == ["dogs_overlay.jpg", "dogs_objects.json", "dogs_coco.json", "dogs.json"]
+    assert [file.name for file in files] == [
+        *("dogs_overlay.jpg", "dogs_objects.json", "dogs_coco.json", "dogs.json", "dogs_sa1b.json"),
+        *("dogs/metadata.csv", "dogs.txt", "dogs_labels.png", "dogs.geojson", "dogs_measurements.csv"),
+    ]
 
 
 @pytest.mark.parametrize(
