@@ -51,8 +51,8 @@ def _mount(app: FastAPI, segmenters: Sequence[Segmenter], settings: ServeSetting
 
 async def _gradio(settings: ServeSettings, provenance: Mapping[str, Any], signs_in: bool) -> App:
     """Gradio's own app. It is never started: its queue would look for work a thousand times a second."""
-    root, max_bytes, has_project = settings.root_path, settings.limits.body, settings.project is not None
-    page = build_page(root, max_bytes, provenance, signs_in=signs_in, has_project=has_project)
+    root, has_project = settings.root_path, settings.project is not None
+    page = build_page(root, settings.limits, provenance, signs_in=signs_in, has_project=has_project)
     house = FastAPI(openapi_url=None)
     gr.mount_gradio_app(
         house,
@@ -69,7 +69,7 @@ async def _gradio(settings: ServeSettings, provenance: Mapping[str, Any], signs_
         enable_monitoring=False,
         mcp_server=False,
         pwa=False,
-        max_file_size=max_bytes,
+        max_file_size=settings.limits.body,
     )
     gradio = cast(App, cast(Mount, house.routes[-1]).app)
     # Else it makes it of the first caller's `Host`, and keeps that for everybody.

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 from gradio.themes import Base
 
+from ..service.http.settings import Limits
 from .endpoint import add_everything_endpoint, add_segment_endpoint
 
 HEAD = '<link rel="stylesheet" href="{root}/page/page.css"><link rel="icon" href="{root}/page/icon.svg">'
@@ -33,7 +34,8 @@ _CANVAS = Path(__file__).with_name("static") / "canvas.html"
 _START = """
 (async () => {{
   const {{ start }} = await import(new URL("{root}/page/main.js", location.href));
-  await start(element, {{ root: "{root}", maxBytes: {max_bytes}, hasProject: {has_project} }});
+  const limits = {{ maxBytes: {max_bytes}, mostPoints: {most_points} }};
+  await start(element, {{ root: "{root}", ...limits, hasProject: {has_project} }});
 }})();
 """
 _HERE, _ALL = "this photo", "all photos"
@@ -46,18 +48,23 @@ def theme() -> Base:
 
 
 def build_page(
-    root: str, max_bytes: int, provenance: Mapping[str, Any], *, signs_in: bool, has_project: bool
+    root: str, limits: Limits, provenance: Mapping[str, Any], *, signs_in: bool, has_project: bool
 ) -> gr.Blocks:
     """The page.
 
-    root: the path under which a proxy shows the service, or nothing. max_bytes: the largest photo file. provenance: the
+    root: the path under which a proxy shows the service, or nothing. limits: what the service takes. provenance: the
     model's, to be named. signs_in: whether people sign in, and so out. has_project: whether the server has photos.
     """
     with gr.Blocks(title="clickmask", analytics_enabled=False, fill_width=True) as page:
         with gr.Tab("Click"):
             gr.HTML(
                 html_template=_CANVAS.read_text(encoding="utf-8"),
-                js_on_load=_START.format(root=root, max_bytes=max_bytes, has_project=json.dumps(has_project)),
+                js_on_load=_START.format(
+                    root=root,
+                    max_bytes=limits.body,
+                    most_points=limits.points,
+                    has_project=json.dumps(has_project),
+                ),
                 apply_default_css=False,
                 elem_id="clickmask",
             )

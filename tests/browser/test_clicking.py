@@ -163,3 +163,19 @@ def test_objects_on_other_objects_can_be_started(dogs: Screen) -> None:
     dogs.press("3", "Enter")
     outer, inner = dogs.objects()
     assert outer["pixels"].sum() > inner["pixels"].sum() and inner["pixels"][300, 290]
+
+
+def test_an_object_takes_as_many_points_as_the_service_and_can_be_finished(dogs: Screen) -> None:
+    dogs.value(
+        "() => { const { editor } = clickmask.bench;"
+        " for (let n = 0; n < 63; n += 1) editor.addPoint([280 + (n % 8), 290 + (n >> 3)], 1, { hold: true });"
+        " editor.askPlaced(); }"
+    )
+    dogs.settle()
+    dogs.click(*LOWER)
+    assert len(dogs.points()) == 64
+    dogs.click(340, 500)
+    assert len(dogs.points()) == 64 and "An object takes 64 points" in dogs.page.inner_text(".cm-toasts")
+    dogs.press("Enter")
+    (thing,) = dogs.objects()
+    assert thing["isReady"] and thing["pixels"].any()

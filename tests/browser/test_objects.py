@@ -84,6 +84,15 @@ def test_selected_objects_are_merged_with_all_their_pixels(two: Screen) -> None:
     assert ((first["pixels"] | second["pixels"]) == merged["pixels"]).all()
 
 
+def test_shift_selects_one_more_on_the_photo_and_in_the_list(two: Screen) -> None:
+    two.press("s")
+    two.click(*UPPER)
+    two.click(*LOWER, "Shift")
+    assert two.value("[...clickmask.bench.editor.selected]") == [1, 2] and two.page.locator(".cm-menu").count() == 0
+    two.page.click(f"{_card(two, 1)} .cm-facts", modifiers=["Shift"])
+    assert two.value("[...clickmask.bench.editor.selected]") == [2]
+
+
 def test_selected_objects_are_subtracted_from_the_one_in_the_making(two: Screen) -> None:
     _, second = two.objects()
     two.click(*LOWER)

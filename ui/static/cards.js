@@ -109,7 +109,7 @@ export class Cards {
   #listen(root, id) {
     const { actions } = this;
     const own = (event) => !event.target.closest('button, input');
-    root.addEventListener('click', (event) => own(event) && actions.select(id, event.ctrlKey || event.metaKey));
+    root.addEventListener('click', (event) => own(event) && actions.select(id, isAdding(event)));
     root.addEventListener('dblclick', (event) => own(event) && actions.reopen(id));
     root.addEventListener('pointerenter', () => actions.hover(id));
     root.addEventListener('pointerleave', () => actions.hover(null));
@@ -128,7 +128,7 @@ export class Cards {
     else if (step)
       (step > 0 ? event.currentTarget.previousElementSibling : event.currentTarget.nextElementSibling)?.focus();
     else if (event.key === 'Enter') actions.reopen(id);
-    else if (event.key === ' ') actions.select(id, event.ctrlKey || event.metaKey);
+    else if (event.key === ' ') actions.select(id, isAdding(event));
     else if (event.key === 'Delete') actions.remove(id);
     else if (event.key === 'F2') this.edit(id);
     else return;
@@ -222,6 +222,9 @@ export class Cards {
 }
 
 const carriesObject = (event) => event.dataTransfer.types.includes('application/x-clickmask-object');
+
+/** Whether what is clicked joins what is selected. */
+const isAdding = (event) => event.ctrlKey || event.metaKey || event.shiftKey;
 
 /** The list scrolls, and nothing around it: on a narrow screen the photo would be pushed out of sight. */
 function intoView(list, card) {

@@ -195,7 +195,7 @@ export class Editor {
   mergeSelected() {
     const things = this.#selectedThings();
     if (things.length < 2) {
-      this.tell('Select two objects or more to merge them (Ctrl+click).');
+      this.tell('Select two objects or more to merge them (Shift+click).');
       return;
     }
     const id = this.state.next;

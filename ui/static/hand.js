@@ -12,17 +12,19 @@ export class Hand {
   #stroke = null;
 
   /**
-   * now(): {editor, view} of the photo that is looked at, or null. parts: {stage, hover, tools, everything}.
+   * now(): {editor, view} of the photo looked at, or null. parts: {stage, hover, tools, everything, mostPoints};
+   * mostPoints: that the server takes of one object.
    * select(id | null, adding), reopen(id), menu(id, point),
    * over(id | null): of the select tool. redraw(): cursor or dragged changed.
    */
-  constructor(now, { stage, hover, tools, everything }, { select, reopen, menu, over, redraw }) {
+  constructor(now, { stage, hover, tools, everything, mostPoints }, { select, reopen, menu, over, redraw }) {
     Object.assign(this, {
       now,
       stage,
       hover,
       tools,
       everything,
+      mostPoints,
       select,
       reopen,
       menu,
@@ -67,7 +69,8 @@ export class Hand {
     if (this.tools.paints) this.stage.setBrushCursor(this.#brushCursor(point, view));
     else if (this.tools.tool === 'select') this.over(this.stage.pick(...point));
     this.everything.over(point);
-    if (this.#isChoosing || !this.tools.places || !view.isInside(...point)) this.hover.clear();
+    const places = this.tools.places && !this.#isChoosing && !this.#isFull(editor);
+    if (!places || !view.isInside(...point)) this.hover.clear();
     else this.hover.ask(this.#question(editor, point, this.tools.label(isShifted)));
   }
 
@@ -83,19 +86,30 @@ export class Hand {
     return chain.pending(editor.at([x, y]), x, y, editor.making ? label : 1);
   }
 
-  click(point, { other, ctrl, marker }) {
+  click(point, { other, ctrl, marker, event = null }) {
     const { editor, view } = this.now() ?? {};
     if (!editor) return;
     if (this.#isChoosing) this.everything.toggleAt(point);
     else if (marker !== null) editor.deletePoint(marker);
-    else if (this.tools.tool === 'select') this.#clickObject(this.stage.pick(...point), point, { other, ctrl });
+    else if (this.tools.tool === 'select') this.#clickObject(point, { other, ctrl, event });
     else if (this.tools.dabs) editor.paint(this.tools.stroke([point], view.scale, other));
+    else if (this.tools.places && this.#isFull(editor)) editor.tell(this.#tooMany);
     else if (this.tools.places) editor.addPoint(point, this.tools.label(other), { hold: ctrl });
   }
 
-  /** The other button opens the menu of what is there; beside all objects it does nothing. */
-  #clickObject(id, point, { other, ctrl }) {
-    if (!other) this.select(id, ctrl);
+  #isFull({ making }) {
+    return making !== null && chain.pointsOf(making).length >= this.mostPoints;
+  }
+
+  get #tooMany() {
+    return `An object takes ${this.mostPoints} points: go on with brush and eraser, or delete points that do little.`;
+  }
+
+  /** Shift, as Ctrl, has it selected with the others; the other button opens its menu, if there is an object at all. */
+  #clickObject(point, { other, ctrl, event }) {
+    const id = this.stage.pick(...point);
+    const isShifted = event?.button === 0 && event.shiftKey;
+    if (isShifted || !other) this.select(id, isShifted || ctrl);
     else if (id !== null) this.menu(id, point);
   }
 

@@ -16,6 +16,7 @@ const GESTURES = [
   ['Wheel, or pinch', 'zoom where the pointer is'],
   ['Middle button, or Space and drag', 'move the photo'],
   ['Space', 'click where the arrow keys have moved the cursor; with Shift, take away'],
+  ['Shift or Ctrl and click with the Select tool', 'select several objects'],
   ['Right click with the Select tool', 'the menu of an object; its own key does the same for those selected'],
   ['Tap and long press', 'on a touch screen: add, and take away'],
   ['Two fingers', 'move and zoom the photo'],

@@ -29,9 +29,9 @@ import { Workbench } from './workbench.js';
 const EXAMPLES = ['dogs', 'clock', 'nuthatch', 'fig'];
 
 /**
- * Start the page in Gradio's element. options: {root, maxBytes, hasProject}: the path under which a proxy shows the
- * service, the largest file it takes, and whether it has a project. The page itself, for what stands around it in
- * Gradio, is `window.clickmask`.
+ * Start the page in Gradio's element. options: {root, maxBytes, mostPoints, hasProject}: the path under which a proxy
+ * shows the service, the largest file it takes, the most points of an object, and whether it has a project. The page
+ * itself, for what stands around it in Gradio, is `window.clickmask`.
  */
 export async function start(element, options) {
   const page = new Page(element, options);
@@ -41,9 +41,9 @@ export async function start(element, options) {
 }
 
 class Page {
-  constructor(element, { root, maxBytes, hasProject }) {
+  constructor(element, { root, maxBytes, mostPoints, hasProject }) {
     const at = (name) => element.querySelector(`.cm-${name}`);
-    Object.assign(this, { root, maxBytes, hasProject, at, app: at('app'), api: new Api(root) });
+    Object.assign(this, { root, maxBytes, mostPoints, hasProject, at, app: at('app'), api: new Api(root) });
     this.toasts = new Toasts(at('toasts'));
     this.status = new Status(at('status'));
     this.view = new View();
@@ -79,7 +79,7 @@ class Page {
       onSession: (doc) => this.#save(doc),
       onOpen: (doc) => this.#opened(doc),
       onWait: (error) => this.#waiting(error),
-      onTrouble: (error) => this.toasts.error(error.message),
+      onTrouble: (error, doc) => this.toasts.error(doc ? about(doc.name, error.message) : error.message),
     });
   }
 
@@ -290,3 +290,6 @@ class Page {
     this.bench.draw();
   }
 }
+
+/** With the name of the photo, where the sentence does not begin with it. */
+const about = (name, sentence) => (sentence.startsWith(name) ? sentence : `${name}: ${sentence}`);
