@@ -71,6 +71,14 @@ def _export(desk: Screen, *formats: str, of: str = "this photo") -> tuple[str, b
     return download.value.suggested_filename, Path(download.value.path()).read_bytes()
 
 
+def test_an_export_of_nothing_says_what_to_do(desk: Screen) -> None:
+    desk.take(DOGS)
+    desk.click(*UPPER)
+    desk.value("clickmask.exporter.exportNow({ formats: [] })")
+    assert "no format is ticked" in desk.page.inner_text(".cm-toasts")
+    assert desk.objects() == [] and len(desk.points()) == 1 and not any("/export" in line for line in desk.asked)
+
+
 def test_one_photo_leaves_as_coco_with_the_masks_that_are_shown(desk: Screen) -> None:
     desk.take(DOGS)
     desk.page.fill(".cm-active-label", "dog")

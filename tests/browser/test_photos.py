@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Page
 from screen import PHOTOS, Screen, iou
 
 from clickmask import Segmenter
@@ -139,6 +140,27 @@ def test_a_preview_that_could_not_be_given_is_asked_for_again_while_the_pointer_
     )
     desk.move(290, 300)
     desk.wait("clickmask.previewMask !== null")
+
+
+def test_a_photo_of_one_row_is_drawn_and_has_no_smaller_copies(functions: Page) -> None:
+    made = """async ([width, height]) => {
+      const { Photo } = await import('./photo.js');
+      const photo = new Photo(await createImageBitmap(new ImageData(width, height)));
+      await photo.prepare();
+      return [photo.level(0.001).width, photo.level(0.001).height];
+    }"""
+    assert functions.evaluate(made, [5000, 1]) == [5000, 1] and functions.evaluate(made, [1, 5000]) == [1, 5000]
+    assert functions.evaluate(made, [2, 5000]) == [1, 2500]
+
+
+def test_what_is_wrong_with_a_photo_is_said_with_its_name(desk: Screen, tmp_path: Path) -> None:
+    path = tmp_path / "half.jpg"
+    path.write_bytes(DOGS.read_bytes()[:9000])
+    desk.expect_refusals(422)
+    with desk.page.expect_file_chooser() as chooser:
+        desk.page.evaluate("clickmask.run('choose')")
+    chooser.value.set_files(str(path))
+    desk.page.wait_for_selector(".cm-toast:has-text('half.jpg: the image is cut short')")
 
 
 def test_many_photos_are_a_strip_and_the_next_is_prefetched(desk: Screen) -> None:

@@ -218,6 +218,10 @@ def _broken(desk: Screen, folder: Path) -> dict[str, Path]:
     session = json.loads(_save(desk, folder).read_text())
     wrong = json.loads(json.dumps(session))
     wrong["root"]["objects"][0]["final"]["mask"]["rle"]["counts"] = "0"
+    named = json.loads(json.dumps(session))
+    named["root"]["objects"][0]["label"] = "x" * 201
+    nested = "[" * 99_999 + "]" * 99_999
+    (folder / "deep.json").write_text(f'{{"clickmask": 2, "image": {json.dumps(session["image"])}, "root": {nested}}}')
     loop = {**session, "root": {"$": 0}, "shared": [{"objects": [{"$": 0}]}]}
     coco = to_coco(_result(DOGS, "dog"))
     bad = {**coco, "annotations": [{**coco["annotations"][0], "segmentation": [[1, 2]]}]}
@@ -225,6 +229,8 @@ def _broken(desk: Screen, folder: Path) -> dict[str, Path]:
     point = {"shapes": [{"label": "x", "shape_type": "point", "points": [[1, 1]]}], "imagePath": "dogs.jpg"}
     return {
         "was not opened: state.objects[0].final.mask.rle": _write(folder / "runs.json", wrong),
+        "was not opened: state.objects[0].label: expected a text of at most 200": _write(folder / "name.json", named),
+        "was not opened: shared: it is nested too deep": folder / "deep.json",
         "was not opened: shared: a reference leads back": _write(folder / "loop.json", loop),
         "was not opened: state: expected an object": _write(folder / "null.json", {**session, "root": None}),
         "was not opened: clickmask: expected format 2": _write(folder / "old.json", {**session, "clickmask": 1}),

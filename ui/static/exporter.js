@@ -15,6 +15,10 @@ export class Exporter {
   /** The finished objects, in the chosen formats; one that is being made is finished first. */
   async exportNow(options = {}) {
     Object.assign(this.options, options);
+    if (!this.options.formats.length) {
+      this.page.toasts.error('Choose under Export what is to be written: no format is ticked.');
+      return;
+    }
     this.page.bench.editor?.finish();
     await this.#tell(() => (this.options.all ? this.#all() : this.#one(this.page.bench.doc, null, this.options)));
   }

@@ -1,5 +1,7 @@
 /** Fields of documents from elsewhere, checked one by one, as `service/formats/fields.py` does. */
 
+export const LONGEST_LABEL = 200; // characters, as the page's own fields and the API have it
+
 /** A document is none of its kind; `message` names the field and what is wrong with it. */
 export class DocumentError extends Error {
   constructor(message) {

@@ -23,7 +23,7 @@ export class Photo {
   /** Makes the copies, each half as wide as the one before, in small steps. @returns {Promise<void>} */
   async prepare() {
     let last = this.bitmap;
-    while (!this.#isClosed && Math.max(last.width, last.height) >= 2 * SMALLEST) {
+    while (!this.#isClosed && isLarge(last)) {
       last = await halve(last);
       this.#levels.push(last);
     }
@@ -65,6 +65,9 @@ export class Photo {
     for (const level of this.#levels.splice(1)) level.close();
   }
 }
+
+/** Whether half of it is a picture still, and large enough to be of use. */
+const isLarge = ({ width, height }) => Math.max(width, height) >= 2 * SMALLEST && Math.min(width, height) >= 2;
 
 /** Half as wide and high, strip by strip with pauses: a browser resizes a bitmap at one go, on the main thread. */
 async function halve(bitmap) {

@@ -8,11 +8,9 @@
  */
 
 import * as chain from './chain.js';
-import { DocumentError } from './fields.js';
+import { DocumentError, LONGEST_LABEL } from './fields.js';
 import { withPixels } from './masks.js';
 import { fromRuns, toRuns } from './rle.js';
-
-const LONGEST_LABEL = 200; // characters, as the page's own fields and the API have it
 
 /**
  * Finished objects without prompts, the lowest first, whose colours are still to be given; one that is opened again is

@@ -56,6 +56,7 @@ function unpacked(document) {
   try {
     return unpack(document);
   } catch (error) {
+    if (/call stack|recursion/.test(error.message)) throw new DocumentError('shared: it is nested too deep');
     throw error instanceof RangeError ? new DocumentError(`shared: ${error.message}`) : error;
   }
 }

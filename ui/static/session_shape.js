@@ -2,7 +2,7 @@
 
 import { DocumentError, expected } from './fields.js';
 import { toRuns } from './rle.js';
-import { count, flag, having, list, maybe, numbers, object, oneOf, real, text } from './shapes.js';
+import { count, flag, having, label, list, maybe, numbers, object, oneOf, real, text } from './shapes.js';
 
 const MODEL_PIXELS = 1024 * 1024; // of masks for the screen, which may be larger than a small photo
 
@@ -66,7 +66,7 @@ function shapeOf([width, height]) {
     }),
     checkAnswers,
   );
-  const thing = object(() => ({ id: count, label: text, colour: count, locked: flag, making, final }));
+  const thing = object(() => ({ id: count, label, colour: count, locked: flag, making, final }));
   const current = object(() => ({ id: count, making, of: maybe(thing) }));
   return object(() => ({ objects: list(thing), current: maybe(current), next: count }), checkIds);
 

@@ -3,7 +3,7 @@
  * Values that share parts are gone through once.
  */
 
-import { expected } from './fields.js';
+import { expected, LONGEST_LABEL } from './fields.js';
 
 const check = (what, isRight) => (value, field) => {
   if (!isRight(value)) throw expected(what, value, field);
@@ -11,6 +11,10 @@ const check = (what, isRight) => (value, field) => {
 
 export const flag = check('true or false', (value) => typeof value === 'boolean');
 export const text = check('a text', (value) => typeof value === 'string');
+export const label = check(
+  `a text of at most ${LONGEST_LABEL} characters`,
+  (value) => typeof value === 'string' && [...value].length <= LONGEST_LABEL,
+);
 export const real = check('a number', Number.isFinite);
 export const count = check('a whole number from 0 up', (value) => Number.isSafeInteger(value) && value >= 0);
 
