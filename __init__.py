@@ -35,11 +35,13 @@ if _typing.TYPE_CHECKING:
     from .service.client import AsyncClient, Client
     from .service.compat import SamPredictor, sam_model_registry
     from .service.compat_everything import SamAutomaticMaskGenerator
+    from .service.detections import to_detections
     from .service.everything.found import Found, FoundMask
     from .service.everything.proposals import Proposals
     from .service.masks import Mask
     from .service.open_image import OpenImage
     from .service.prompts import Prompt
+    from .service.saving import save_masks
     from .service.segmenter import Segmenter
     from .service.thing import Thing
 
@@ -71,11 +73,13 @@ __all__ = [
     "sam_model_registry",
     "SamAutomaticMaskGenerator",
     "SamPredictor",
+    "save_masks",
     "Segmenter",
     "ServiceError",
     "ServiceUnavailableError",
     "SettingsError",
     "Thing",
+    "to_detections",
     "UnknownVariantError",
     "WeightsError",
 ]
@@ -94,6 +98,8 @@ _HOMES = {
     "Segmenter": "service.segmenter",
     "Thing": "service.thing",
     "sam_model_registry": "service.compat",
+    "save_masks": "service.saving",
+    "to_detections": "service.detections",
 }
 
 
