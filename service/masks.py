@@ -119,7 +119,8 @@ class BaseMask:
         """Write the mask: .png a black and white mask, .jpg the photo with the mask on it, .json the data.
 
         Args:
-            format: "png", "cutout", "overlay", "json", "coco" or "labelme" where the extension does not say enough.
+            format: "png", "cutout", "overlay", "json", "coco", "labelme", "sa1b", "amg" (a zip), "yolo", "labelmap",
+                "geojson" or "csv" where the extension does not say enough.
 
         Raises:
             OutputError: an unknown extension or format, or a path that cannot be written.

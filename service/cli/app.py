@@ -11,6 +11,7 @@ import typer
 
 from ..version import version
 from .config import ConfigFile
+from .convert import convert
 from .models import models
 from .options import FLAG
 from .segment import segment
@@ -21,6 +22,7 @@ EXAMPLES = """[bold]Examples[/]
 
 $ clickmask segment photo.jpg --point 420,310
 $ clickmask segment photo.jpg --box 40,30,600,420 --format cutout -o dog.png
+$ clickmask convert photo_coco.json photo.geojson
 $ clickmask serve
 $ clickmask models
 """
@@ -30,6 +32,12 @@ $ clickmask segment photo.jpg --point 420,310
 $ clickmask segment photo.jpg --point 420,310 --point 380,90,0 -o marked.jpg
 $ clickmask segment photo.jpg --box 40,30,600,420 --format cutout -o dog.png
 $ clickmask segment - --point 420,310 --format json < photo.jpg
+"""
+CONVERT_EXAMPLES = """[bold]Examples[/]
+
+$ clickmask convert photo_coco.json photo.geojson
+$ clickmask convert photo.txt photo_coco.json --to coco --photo photo.jpg --classes data.yaml
+$ clickmask convert photo_labels.png photo.json --to labelme
 """
 SERVE_EXAMPLES = """[bold]Examples[/]
 
@@ -69,6 +77,7 @@ def clickmask(
 
 
 app.command(epilog=SEGMENT_EXAMPLES)(segment)
+app.command(epilog=CONVERT_EXAMPLES)(convert)
 app.command(epilog=SERVE_EXAMPLES)(serve)
 app.add_typer(models, name="models")
 

@@ -70,8 +70,9 @@ Format = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="png (black and white mask), cutout (object on transparent ground), overlay (marked photo), json, coco or "
-        "labelme. Without it as the file's name says: .png, .jpg (overlay), .json.",
+        help="png (black and white mask), cutout (object on transparent ground), overlay (marked photo), json, coco, "
+        "labelme, sa1b, amg (a zip), yolo, labelmap, geojson or csv (measurements). Without it as the name says: "
+        ".png, .jpg (overlay), .json, .geojson, .csv, .txt (yolo).",
         rich_help_panel=_RESULT,
     ),
 ]

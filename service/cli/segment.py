@@ -14,6 +14,7 @@ import typer
 from ...models.errors import ImageError
 from . import options as o
 from .config import ConfigFileHere
+from .losses import tell_losses
 from .progress import download_bar
 from .question import Question, Rectangle
 from .settings import Settings
@@ -62,7 +63,7 @@ def segment(
     masks = _find(photo, question, settings, candidates=candidates, quiet=quiet)
     if clean_specks or clean_holes:
         masks = [mask.clean(clean_specks, clean_holes) for mask in masks]
-    _write(masks, outputs)
+    _write(masks, outputs, quiet=quiet)
     if not quiet:
         _report(masks, outputs, time.monotonic() - started)
 
@@ -108,9 +109,9 @@ def _read(photo: str) -> Picture:
     return replace(read_picture(sys.stdin.buffer, name="standard input"), name=None)
 
 
-def _write(masks: Sequence[Mask], outputs: Outputs) -> None:
+def _write(masks: Sequence[Mask], outputs: Outputs, *, quiet: bool) -> None:
     from ..files import write_atomic
-    from ..formats import write
+    from ..formats import count_losses, write
     from ..masks import to_result
 
     for number, mask in enumerate(masks):
@@ -120,6 +121,8 @@ def _write(masks: Sequence[Mask], outputs: Outputs) -> None:
             write_atomic(outputs.paths[number], data)
         else:
             write_stdout(data)
+        if not quiet:
+            tell_losses(outputs.format, count_losses(result, outputs.format, outputs.options))
 
 
 def _report(masks: Sequence[Mask], outputs: Outputs, seconds: float) -> None:

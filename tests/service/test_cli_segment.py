@@ -93,6 +93,22 @@ def test_coco_and_labelme_files_are_named_as_their_readers_expect(run: Run, phot
         assert np.array_equal(result.objects[0].mask, expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("sa1b", "dogs_sa1b.json"),
+        ("amg", "dogs_amg.zip"),
+        ("yolo", "dogs.txt"),
+        ("labelmap", "dogs_labels.png"),
+        ("geojson", "dogs.geojson"),
+        ("csv", "dogs_measurements.csv"),
+    ],
+)
+def test_every_format_has_a_name_of_its_own(run: Run, photo_path: Path, name: str, file: str) -> None:
+    run(photo_path, "--point", ON_THE_DOG, "--format", name)
+    assert [path.name for path in Path().iterdir()] == [file] and Path(file).stat().st_size > 0
+
+
 def test_candidates_are_written_best_first(run: Run, segmenter: Segmenter, photo_path: Path) -> None:
     masks = segmenter.open(photo_path).candidates([(290, 300)])
     done = run(photo_path, "--point", ON_THE_DOG, "--candidates", "--format", "cutout", "--pad", "5", "-o", "dog.png")

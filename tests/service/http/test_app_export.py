@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import threading
@@ -19,6 +20,8 @@ from app_under_test import Running, as_png, error_of, pixels_of, running, upload
 
 from clickmask import Segmenter
 from clickmask.service import rle
+from clickmask.service.formats import FORMATS
+from clickmask.service.formats.reading import Known, read_result
 from clickmask.service.formats.reading_coco import read_coco
 from clickmask.service.formats.reading_labelme import read_labelme
 from clickmask.service.formats.result import Result
@@ -72,8 +75,10 @@ def _union(objects: list[dict[str, Any]]) -> np.ndarray:
 
 
 KINDS = {"png": "image/png", "cutout": "image/png", "overlay": "image/jpeg"} | dict.fromkeys(
-    ("json", "coco", "labelme"), "application/json"
+    ("json", "coco", "labelme", "sa1b"), "application/json"
 )
+KINDS |= {"yolo": "text/plain; charset=utf-8", "labelmap": "image/png", "geojson": "application/geo+json"}
+KINDS |= {"csv": "text/csv; charset=utf-8"}
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -112,7 +117,7 @@ def test_several_files_are_a_zip(client: httpx.Client, path: str, objects: Any, 
 def test_documents_of_several_objects_are_one_file(
     client: httpx.Client, path: str, objects: Any, strip: np.ndarray
 ) -> None:
-    for name in ("json", "overlay", "coco", "labelme"):
+    for name in ("json", "overlay", "coco", "labelme", "sa1b", "geojson"):
         answer = _export(client, path, objects, name)
         assert answer.headers["content-type"] == KINDS[name]
         _check(name, [answer.content], objects, strip)
@@ -124,6 +129,8 @@ def _check(name: str, files: list[bytes], objects: list[dict[str, Any]], photo: 
     if name == "overlay":
         change, union = np.abs(pixels_of(files[0]).astype(int) - photo).sum(axis=2), _union(objects)
         assert change.shape == (64, 1024) and change[union].mean() > 4 * change[~union].mean()
+    elif name in ("yolo", "csv", "labelmap"):
+        _check_table(name, files[0], objects, masks)
     elif name in _DOCUMENTS:
         result = _DOCUMENTS[name](files[0])
         assert [item.label for item in result.objects] == [item["label"] for item in objects]
@@ -139,17 +146,50 @@ def _check(name: str, files: list[bytes], objects: list[dict[str, Any]], photo: 
             assert np.array_equal(pixels_of(data), cut if name == "cutout" else mask * np.uint8(255))
 
 
+def _check_table(name: str, data: bytes, objects: list[dict[str, Any]], masks: list[np.ndarray]) -> None:
+    if name == "csv":
+        rows = list(csv.DictReader(io.StringIO(data.decode(), newline="")))
+        assert [(row["label"], int(row["area"])) for row in rows] == [
+            (item["label"], mask.sum()) for item, mask in zip(objects, masks, strict=True)
+        ]
+        return
+    back = read_result(data, Known(f"a{FORMATS[name].extension}", (1024, 64)))
+    for item, mask in zip(back.objects, masks, strict=True):
+        assert np.array_equal(item.mask, mask)
+
+
 _DOCUMENTS: dict[str, Callable[[bytes], Result]] = {
     "json": lambda data: from_document(json.loads(data)),
     "coco": lambda data: read_coco(data, file="coco"),
     "labelme": lambda data: read_labelme(data, file="labelme"),
+    "sa1b": lambda data: read_result(data, Known("a.json"), "sa1b"),
+    "geojson": lambda data: read_result(data, Known("a.geojson")),
 }
+
+
+def test_a_folder_of_amg_s_is_within_the_zip(client: httpx.Client, path: str, objects: Any) -> None:
+    answer = _export(client, path, objects, "amg", "csv", name="bowl.jpg")
+    assert answer.headers["content-disposition"] == 'attachment; filename="bowl.zip"'
+    files = _files(answer)
+    assert list(files) == ["bowl/0.png", "bowl/1.png", "bowl/metadata.csv", "bowl_measurements.csv"]
+    for number, item in enumerate(objects):
+        assert np.array_equal(pixels_of(files[f"bowl/{number}.png"]), rle.decode(item["rle"]) * np.uint8(255))
+
+
+def test_yolo_s_numbers_are_those_of_the_classes_given(client: httpx.Client, path: str, objects: Any) -> None:
+    classes = ["x", objects[1]["label"], objects[0]["label"]]
+    lines = _export(client, path, objects, "yolo", classes=classes).text.splitlines()
+    assert [line.split()[0] for line in lines] == ["2", "1"]
+    assert [line.split()[0] for line in _export(client, path, objects, "yolo").text.splitlines()] == ["0", "1"]
+    refused = _export(client, path, objects, "yolo", classes=["x"])
+    assert refused.status_code == 422 and "not among the 1 classes" in refused.text
 
 
 def test_the_image_s_name_is_in_the_documents_and_names_the_files(
     client: httpx.Client, path: str, objects: Any
 ) -> None:
-    answer = _export(client, path, objects, *KINDS, name="Zwei Hunde.jpeg")
+    kinds = ("png", "cutout", "overlay", "json", "coco", "labelme")
+    answer = _export(client, path, objects, *kinds, name="Zwei Hunde.jpeg")
     assert answer.headers["content-disposition"] == 'attachment; filename="Zwei Hunde.zip"'
     files = _files(answer)
     assert list(files) == [
