@@ -8,8 +8,9 @@ from ..formats import Options
 from ..formats.result import ObjectResult, Result
 from ..rle import box
 
-# Bytes for each pixel of the image: a mask or two, and what they are made from; and the photo marked anew.
-_WORK, _OVERLAY = 8, 16
+# Bytes for each pixel of the image: a mask or two, and what they are made from; and the photo marked anew, or numbers.
+_WORK, _WHOLE = 8, 16
+_OF_ALL_PIXELS = {"overlay", "labelmap", "geojson"}
 # Bytes for each run of the longest mask: while it is decoded, and while its outline is found (a chessboard's is worst).
 _RUN_WORK, _OUTLINE_WORK = 64, 3000
 # Bytes for each run in a file: as it is, and as an outline.
@@ -22,7 +23,7 @@ def room_for(result: Result, formats: Sequence[str], options: Options) -> int:
     """Bytes, at most, beside the run lengths: what is worked on, and the files twice, as a zip of them needs."""
     lengths = [len(item.runs["counts"]) for item in result.objects]  # a run is a character or more
     area = result.width * result.height
-    room = _WORK * area + _RUN_WORK * max(lengths) + (_OVERLAY * area if "overlay" in formats else 0)
+    room = _WORK * area + _RUN_WORK * max(lengths) + (_WHOLE * area if _OF_ALL_PIXELS & set(formats) else 0)
     for name in set(formats):
         outlines = _has_outlines(name, options)
         room += _OUTLINE_WORK * max(lengths) if outlines else 0

@@ -202,7 +202,7 @@ class ExportObject(_Wire):
 
 
 class ExportRequest(_Wire):
-    """Write finished objects to files: png and cutout one an object, the others one in all; several files are a zip."""
+    """Write finished objects: png and cutout one file an object, amg a folder, the others one; several are a zip."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -226,7 +226,7 @@ class ExportRequest(_Wire):
     pad: Annotated[int, Field(ge=0, le=10_000)] = 0
     feather: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] = 0.0
     name: FileName | None = Field(
-        default=None, description="the image's file name: stands in coco and labelme, and names the files"
+        default=None, description="the image's file name: stands in the documents, and names the files"
     )
     polygons: bool | None = Field(
         default=None,
