@@ -40,6 +40,7 @@ class Photo:
     id: str
     name: str
     size: int
+    has_work: bool = False  # when it was listed
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ class Project:
     def photos(self) -> list[Photo]:
         """Those that are there now, in natural order; those of sub-folders come after those beside them."""
         found: dict[str, Photo] = {}
+        kept = self._kept()
         for name, size in _walk(self._root, ""):
-            photo = Photo(self._id(name), name, size)
+            photo = Photo(self._id(name), name, size, has_work=_session_name(name) in kept)
             found[photo.id] = photo
             if len(found) == MOST_PHOTOS:
                 break
@@ -113,6 +115,13 @@ class Project:
             write_atomic(path, data)
         except OutputError as error:
             raise ApiError(500, "not_kept", "the project's folder cannot be written") from error
+
+    def _kept(self) -> set[str]:
+        folder = self._root / FOLDER
+        try:
+            return set() if folder.is_symlink() else set(os.listdir(folder))
+        except OSError:  # there is none yet
+            return set()
 
     def _read_session(self, id: str) -> bytes | None:
         path = self._session_path(id)

@@ -25,7 +25,7 @@ async def show_project(request: Request) -> Response:
     """The project's photos, in natural order."""
     project = _project_of(request)
     photos = await asyncio.to_thread(project.photos)
-    rows = [ProjectPhoto(id=photo.id, name=photo.name, bytes=photo.size) for photo in photos]
+    rows = [ProjectPhoto(id=photo.id, name=photo.name, bytes=photo.size, has_work=photo.has_work) for photo in photos]
     return json_answer(ProjectAnswer(name=project.name, photos=rows, complete=len(rows) < MOST_PHOTOS))
 
 

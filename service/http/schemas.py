@@ -258,6 +258,7 @@ class ProjectPhoto(BaseModel):
     id: str
     name: str = Field(description="its path below the project's folder, with slashes")
     bytes: int
+    has_work: bool = Field(description="whether work on it is kept")
 
 
 class ProjectAnswer(BaseModel):

@@ -31,6 +31,11 @@ export class Doc {
     return this.session?.state.objects.length ?? this.image.count ?? 0;
   }
 
+  /** Whether there is work on it that was not looked at yet. */
+  get hasWork() {
+    return !this.session && Boolean(this.image.hasWork);
+  }
+
   /** Bring it to the server and see it encoded; ahead: it is not looked at yet. Never fails: see `state`. */
   async bring({ ahead = false } = {}) {
     if (this.state === 'ready' || (this.bringing && !ahead)) return this.bringing;

@@ -254,7 +254,7 @@ class Page {
   #showStrip() {
     const { list, current } = this.documents;
     this.strip.render(
-      list.map((doc) => ({ id: doc.id, name: doc.name, state: doc.state, progress: doc.progress, count: doc.count })),
+      list.map(({ id, name, state, progress, count, hasWork }) => ({ id, name, state, progress, count, hasWork })),
       current?.id,
     );
   }

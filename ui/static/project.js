@@ -31,7 +31,8 @@ class Project {
     const store = new ProjectStore(api, photos, workOf, { fetched: (id) => page.strip.refresh(id), wait });
     const context = { ...page.documents.context, store };
     this.docs = photos.map(
-      ({ id, name, bytes }) => new Doc({ id, name, size: bytes, width: null, sha256: null }, context),
+      ({ id, name, bytes, has_work: hasWork }) =>
+        new Doc({ id, name, size: bytes, width: null, sha256: null, hasWork }, context),
     );
   }
 

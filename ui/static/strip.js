@@ -1,9 +1,10 @@
 /**
  * The film strip: all photos, which of them is open, and how far each has come.
  *
- *     Frame {id, name, state, progress, count}
+ *     Frame {id, name, state, progress, count, hasWork}
  *
- * state: waiting, uploading, encoding, ready or failed; progress: 0 to 1 while uploading; count: its objects.
+ * state: waiting, uploading, encoding, ready or failed; progress: 0 to 1 while uploading; count: its objects;
+ * hasWork: there are some, uncounted yet.
  */
 
 import { el, setText } from './dom.js';
@@ -167,10 +168,11 @@ export class FilmStrip {
   }
 }
 
-function wordsOf({ state, progress, count }) {
+function wordsOf({ state, progress, count, hasWork }) {
   if (state === 'uploading') return `${Math.round(100 * progress)} %`;
   if (state === 'failed') return 'failed';
   if (count) return count === 1 ? '1 object' : `${count} objects`;
+  if (hasWork) return 'saved work';
   return state;
 }
 

@@ -55,6 +55,13 @@ def test_photos_are_listed_in_natural_order_with_those_below(folder: Path) -> No
     assert _names(project)[:2] == ["b.png", "c.gif"]
 
 
+def test_the_list_tells_which_photos_have_work(folder: Path) -> None:
+    project = Project(folder, SECRET)
+    assert not any(photo.has_work for photo in project.photos())
+    project.write_session(_id(project, "sub/a b%.webp"), b'{"a": 1}', None)
+    assert [photo.name for photo in project.photos() if photo.has_work] == ["sub/a b%.webp"]
+
+
 def test_ids_outlive_the_process_and_are_those_of_one_folder(folder: Path) -> None:
     first, again = Project(folder, SECRET), Project(folder, SECRET)
     id = _id(first, "b.png")
