@@ -96,8 +96,8 @@ def _export() -> None:
         formats = gr.CheckboxGroup(list(FORMATS.items()), value=["cutout"], label="What")
         which = gr.Radio([_HERE, _ALL], value=_HERE, label="Of")
         with gr.Row():
-            pad = gr.Slider(0, 100, 0, step=1, label="Pixels around a cut-out")
-            feather = gr.Slider(0, 20, 0, step=0.5, label="Soft edge of a cut-out, pixels")
+            pad = gr.Slider(0, 100, 0, step=1, label="Margin, pixels")
+            feather = gr.Slider(0, 20, 0, step=0.5, label="Soft edge, pixels")
         button = gr.Button("Export", variant="primary")
     call = f"""(formats, which, pad, feather) =>
         window.clickmask.exporter.exportNow({{ formats, all: which === "{_ALL}", pad, feather }})"""

@@ -177,6 +177,20 @@ def test_a_key_is_changed_at_once_wherever_it_is_shown_and_after_a_reload(desk: 
     assert _tool_after(desk, "k") == "box"
 
 
+def test_chips_name_the_keys_as_they_are(desk: Screen) -> None:
+    desk.take(DOGS)
+    desk.click(370, 560)
+    chips = desk.page.locator(".cm-chip")
+    assert chips.all_inner_texts() == ["1", "2", "3"]
+    desk.press("?")
+    assert _change(desk, "candidate1", "7") == "" and _change(desk, "candidate3", "Shift+F9") == ""
+    _close(desk)
+    assert chips.all_inner_texts() == ["7", "2", "Shift+F9"]
+    assert str(chips.nth(0).get_attribute("title")).startswith("7: whole")
+    desk.press("7")
+    assert chips.nth(0).get_attribute("aria-pressed") == "true"
+
+
 def test_a_key_that_is_taken_in_the_same_state_is_refused_by_name(desk: Screen) -> None:
     desk.press("?")
     assert "B is taken by “Brush”" in _change(desk, "boxTool", "b")

@@ -14,10 +14,11 @@ export function bySize(making) {
 export class Chips {
   #order = [];
   #shown = null; // the answer whose chips there are
+  #keys = ''; // that they name
 
-  /** element: where to. actions: pick(picked), preview(mask | null). */
-  constructor(element, actions) {
-    Object.assign(this, { element, actions });
+  /** element: where to. keyOf(n): the key of chip 1, 2 or 3. actions: pick(picked), preview(mask | null). */
+  constructor(element, keyOf, actions) {
+    Object.assign(this, { element, keyOf, actions });
     element.addEventListener('wheel', (event) => this.#turn(event), { passive: false });
     element.addEventListener('pointerleave', () => actions.preview(null));
   }
@@ -31,8 +32,9 @@ export class Chips {
       return;
     }
     const answer = lastAnswer(making);
-    if (answer !== this.#shown) this.#fill(answer);
-    this.#shown = answer;
+    const keys = [1, 2, 3].map((n) => this.keyOf(n)).join();
+    if (answer !== this.#shown || keys !== this.#keys) this.#fill(answer);
+    [this.#shown, this.#keys] = [answer, keys];
     this.element.style.transform = `translate(${Math.round(place[0])}px, ${Math.round(place[1])}px)`;
   }
 
@@ -48,7 +50,8 @@ export class Chips {
 
   #chip(answer, picked, n) {
     const mask = answer.masks[picked];
-    const title = `${n + 1}: ${NAMES[n]}, ${Math.round(mask.score * 100)} % sure`;
+    const key = this.keyOf(n + 1) || String(n + 1);
+    const title = `${key}: ${NAMES[n]}, ${Math.round(mask.score * 100)} % sure`;
     return el(
       'button',
       {
@@ -60,7 +63,7 @@ export class Chips {
         onclick: () => this.actions.pick(picked),
         onpointerenter: () => this.actions.preview(mask),
       },
-      String(n + 1),
+      key,
     );
   }
 

@@ -16,11 +16,11 @@ export class Workbench {
   #hovered = null; // the id of the object under the pointer or whose card is
   #isStale = false;
 
-  /** parts: {stage, view, hand, hover, tools, settings, everything, toasts, status, elements}. */
+  /** parts: {stage, view, hand, hover, tools, settings, keyMap, everything, toasts, status, elements}. */
   constructor(parts) {
     Object.assign(this, parts);
     const { elements } = this;
-    this.chips = new Chips(elements.chips, {
+    this.chips = new Chips(elements.chips, (n) => this.keyMap.nameFor(`candidate${n}`), {
       pick: (picked) => this.editor.pick(picked),
       preview: (mask) => this.stage.setPreview(mask && { mask, sign: 1 }),
     });
