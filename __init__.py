@@ -29,6 +29,7 @@ if _typing.TYPE_CHECKING:
         ServiceError,
         ServiceUnavailableError,
         SettingsError,
+        StoppedError,
         UnknownVariantError,
         WeightsError,
     )
@@ -78,6 +79,7 @@ __all__ = [
     "ServiceError",
     "ServiceUnavailableError",
     "SettingsError",
+    "StoppedError",
     "Thing",
     "to_detections",
     "UnknownVariantError",

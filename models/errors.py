@@ -12,6 +12,7 @@
     ├── EmbeddingError        a saved embedding of another model or image
     ├── ClosedError           an image that was closed
     ├── OutputError           a result that cannot be written where it was asked for
+    ├── StoppedError          a batch that could not go on; what is done is kept
     ├── ServiceError          a server that did not do what a client asked
     │   ├── ServiceUnavailableError   busy, stopping or not reached until the deadline
     │   └── AccessError               the caller is not known there, or may not do this
@@ -71,6 +72,10 @@ class ClosedError(ClickmaskError, RuntimeError):
 
 class OutputError(ClickmaskError):
     """A result cannot be written where it was asked for."""
+
+
+class StoppedError(ClickmaskError):
+    """A batch could not go on: the disk is full, the device broke. What is done is kept, the same call goes on."""
 
 
 class ServiceError(ClickmaskError):

@@ -10,8 +10,8 @@ from pathlib import Path
 from ..models.errors import OutputError
 
 
-def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` so that `path` holds either what it held before or all of `data`, even after a power cut.
+def write_atomic(path: str | os.PathLike[str], data: bytes | Iterable[bytes]) -> None:
+    """Write `data`, in one or in pieces, so that `path` holds what it held before or all of it, even after a power cut.
 
     Missing parent folders are made; a symbolic link is followed; the new file's mode obeys the umask. Devices
     and pipes (/dev/null) are written to as they are. Raises OutputError, naming the path and the reason.
@@ -19,7 +19,8 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     try:
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file() and not target.is_dir():
-            target.write_bytes(data)
+            with target.open("wb") as file:
+                file.writelines(_pieces(data))
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         _write_and_rename(target, data)
@@ -28,13 +29,17 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
         raise OutputError(f"{path} cannot be written: {reason}; choose another output path") from None
 
 
-def _write_and_rename(target: Path, data: bytes) -> None:
+def _pieces(data: bytes | Iterable[bytes]) -> Iterable[bytes]:
+    return [data] if isinstance(data, bytes) else data
+
+
+def _write_and_rename(target: Path, data: bytes | Iterable[bytes]) -> None:
     # os.open and not tempfile, whose files are private to the user whatever the umask says.
     part = target.with_name(f".clickmask-{secrets.token_hex(8)}.part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.writelines(_pieces(data))
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, target)

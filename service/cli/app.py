@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..version import version
+from .batch import batch
 from .config import ConfigFile
 from .convert import convert
 from .models import models
@@ -22,6 +23,7 @@ EXAMPLES = """[bold]Examples[/]
 
 $ clickmask segment photo.jpg --point 420,310
 $ clickmask segment photo.jpg --box 40,30,600,420 --format cutout -o dog.png
+$ clickmask batch photos masks --point center
 $ clickmask convert photo_coco.json photo.geojson
 $ clickmask serve
 $ clickmask models
@@ -32,6 +34,13 @@ $ clickmask segment photo.jpg --point 420,310
 $ clickmask segment photo.jpg --point 420,310 --point 380,90,0 -o marked.jpg
 $ clickmask segment photo.jpg --box 40,30,600,420 --format cutout -o dog.png
 $ clickmask segment - --point 420,310 --format json < photo.jpg
+"""
+BATCH_EXAMPLES = """[bold]Examples[/]
+
+$ clickmask batch photos masks --point center
+$ clickmask batch photos found --everything --search points_per_side=16 --format coco,overlay
+$ clickmask batch photos cut --prompts dogs.csv --format cutout
+$ clickmask batch @list.txt out --box full --shard 1/4
 """
 CONVERT_EXAMPLES = """[bold]Examples[/]
 
@@ -77,6 +86,7 @@ def clickmask(
 
 
 app.command(epilog=SEGMENT_EXAMPLES)(segment)
+app.command(epilog=BATCH_EXAMPLES)(batch)
 app.command(epilog=CONVERT_EXAMPLES)(convert)
 app.command(epilog=SERVE_EXAMPLES)(serve)
 app.add_typer(models, name="models")

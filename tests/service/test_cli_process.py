@@ -52,7 +52,9 @@ def test_version() -> None:
     assert (done.returncode, done.stdout.decode().strip()) == (0, f"clickmask {__version__}")
 
 
-@pytest.mark.parametrize("words", ["--help", "--version", "segment --help", "models", "models pull vit_t"])
+@pytest.mark.parametrize(
+    "words", ["--help", "--version", "segment --help", "batch --help", "models", "models pull vit_t"]
+)
 def test_what_needs_no_model_imports_none_of_its_modules(words: str) -> None:
     done = subprocess.run([sys.executable, "-c", LIGHT, *words.split()], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -18,6 +18,11 @@ def test_data_arrive_and_nothing_is_left_beside_them(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.bin"]
 
 
+def test_data_may_come_in_pieces(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "a.bin", (piece for piece in (b"one", b"", b"two")))
+    assert (tmp_path / "a.bin").read_bytes() == b"onetwo"
+
+
 def test_missing_folders_are_made(tmp_path: Path) -> None:
     write_atomic(tmp_path / "new" / "newer" / "a.bin", b"data")
     assert (tmp_path / "new" / "newer" / "a.bin").read_bytes() == b"data"

@@ -1,0 +1,1 @@
+"""Folders of photos into folders of results: scan, plan, work, journal, report."""

@@ -1,0 +1,154 @@
+"""The journal: what was done with which photo, one line of JSON each, written after the files it tells of.
+
+Lines are only ever added. A line cut short by a crash is passed over, and so is any other that is no record: its
+photo is done again. Of several lines about one photo the last counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+_SYNC_LINES, _SYNC_SECONDS = 64, 2.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of a photo.
+
+    name: relative. state: DONE, FAILED or SKIPPED. size, mtime_ns, sha256: of the file as it was read. outputs: path
+    in the output folder, bytes and SHA-256 of each file. kind, reason: of a failure, or of passing it over.
+    objects: how many were found.
+    """
+
+    name: str
+    state: str
+    size: int = -1
+    mtime_ns: int = -1
+    sha256: str = ""
+    base: str = ""
+    outputs: tuple[tuple[str, int, str], ...] = ()
+    objects: int = 0
+    kind: str = ""
+    reason: str = ""
+
+    def line(self) -> bytes:
+        """The record as a line of ASCII: names of any bytes come through."""
+        return json.dumps(asdict(self), separators=(",", ":")).encode() + b"\n"
+
+    @classmethod
+    def parse(cls, line: bytes) -> Record | None:
+        """From a line; None when it is not whole."""
+        try:
+            values = json.loads(line)
+            if not line.endswith(b"\n") or values["state"] not in (DONE, FAILED, SKIPPED):
+                return None
+            outputs = tuple((str(path), int(size), str(digest)) for path, size, digest in values.pop("outputs"))
+            return cls(**values, outputs=outputs)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+class History:
+    """The records of earlier runs. Kept are only where they stand, 16 bytes or so a photo; they are read on demand."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._files: list[BinaryIO] = []
+        self._places: dict[int, tuple[int, int]] = {}
+        for path in paths:
+            self._index(path)
+
+    def _index(self, path: Path) -> None:
+        file = path.open("rb")
+        at, number = 0, len(self._files)
+        self._files.append(file)
+        for line in file:
+            record = Record.parse(line)
+            if record is not None:
+                self._places[_key(record.name)] = (number, at)
+            at += len(line)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def get(self, name: str) -> Record | None:
+        """The last record about a photo."""
+        place = self._places.get(_key(name))
+        if place is None:
+            return None
+        file = self._files[place[0]]
+        file.seek(place[1])
+        record = Record.parse(file.readline())
+        return record if record is not None and record.name == name else None
+
+    def all(self) -> Iterable[Record]:
+        """The last record of every photo."""
+        for number, at in list(self._places.values()):
+            self._files[number].seek(at)
+            record = Record.parse(self._files[number].readline())
+            if record is not None:
+                yield record
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            file.close()
+
+
+class Journal:
+    """A journal being written, by one thread. Raises OSError when the disk does not take it."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+        self._unsynced, self._synced_at = 0, time.monotonic()
+        _cut_torn_line(self._descriptor)
+
+    def add(self, record: Record) -> None:
+        """Write a record down; it is on the disk soon, or at `close`: lost ones are done again."""
+        data = record.line()
+        start = os.fstat(self._descriptor).st_size
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:
+            os.ftruncate(self._descriptor, start)
+            raise
+        self._unsynced += 1
+        if self._unsynced >= _SYNC_LINES or time.monotonic() - self._synced_at > _SYNC_SECONDS:
+            self._sync()
+
+    def close(self) -> None:
+        """Have everything on the disk."""
+        try:
+            self._sync()
+        finally:
+            os.close(self._descriptor)
+
+    def _sync(self) -> None:
+        os.fsync(self._descriptor)
+        self._unsynced, self._synced_at = 0, time.monotonic()
+
+
+def _cut_torn_line(descriptor: int) -> None:
+    """What a crash left of a line goes, so that the next one begins at a line's beginning."""
+    end = os.fstat(descriptor).st_size
+    while end:
+        start = max(0, end - 65536)
+        os.lseek(descriptor, start, os.SEEK_SET)
+        newline = os.read(descriptor, end - start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
+            break
+        end = start
+    os.ftruncate(descriptor, end)
+
+
+def _key(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(os.fsencode(name), digest_size=8).digest())

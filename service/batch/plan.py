@@ -1,0 +1,77 @@
+"""What is left to do: what the scan found, against what the journal says and what lies in the output folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .journal import DONE, SKIPPED, History, Record
+from .sources import Source
+
+
+@dataclass(frozen=True)
+class Job:
+    """A photo to be done. base: where its files go. previous: what an earlier run did with it."""
+
+    source: Source
+    base: str
+    previous: Record | None = None
+
+
+@dataclass
+class Plan:
+    """Jobs in their order; how many photos were done before, and how many files were passed over before."""
+
+    jobs: list[Job] = field(default_factory=list)
+    kept: int = 0
+    skipped: int = 0
+    kept_objects: int = 0
+
+
+def make_plan(
+    sources: Iterable[Source], bases: Mapping[str, str], history: History, out: Path, *, verify: bool = False
+) -> Plan:
+    """Nothing that is done is done twice; what changed, or whose files are gone, is done again.
+
+    verify: read the files of earlier runs, instead of looking at their sizes alone.
+    """
+    plan = Plan()
+    for source in sources:
+        record = history.get(source.name)
+        base = bases[source.name]
+        if record is None or record.base != base or not is_same_file(record, source.path):
+            plan.jobs.append(Job(source, base, record))
+        elif record.state == SKIPPED:
+            plan.skipped += 1
+        elif record.state == DONE and are_there(record, out, verify=verify):
+            plan.kept += 1
+            plan.kept_objects += record.objects
+        else:
+            plan.jobs.append(Job(source, base, record))
+    return plan
+
+
+def is_same_file(record: Record, path: str) -> bool:
+    """Whether the photo's file is as long, and as old, as when it was read."""
+    try:
+        now = os.stat(path)
+    except OSError:
+        return False
+    return (now.st_size, now.st_mtime_ns) == (record.size, record.mtime_ns)
+
+
+def are_there(record: Record, out: Path, *, verify: bool = False) -> bool:
+    """Whether all files of a record lie in the output folder, by size or (verify) by content."""
+    return all(_is_there(out / path, size, digest if verify else None) for path, size, digest in record.outputs)
+
+
+def _is_there(path: Path, size: int, digest: str | None) -> bool:
+    try:
+        if os.path.getsize(path) != size:
+            return False
+        return digest is None or hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    except OSError:
+        return False

@@ -1,0 +1,160 @@
+"""What is asked of every photo: everything, its middle, its whole, or what a file of prompts says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ...models.errors import PromptError, SettingsError
+from ..everything.options import Choice, Search, build, split
+from ..formats.result import ObjectResult
+from ..masks import BaseMask
+from ..open_image import OpenImage
+from ..prompts import Prompt
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """One object to be found, what to call it, and where that was said: "prompts.csv, line 3" or nothing."""
+
+    prompt: Prompt
+    label: str | None = None
+    place: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A mask, and the label that was asked for."""
+
+    mask: BaseMask
+    label: str | None = None
+
+    def to_object(self, number: int, *, alone: bool) -> ObjectResult:
+        """As writers take it; of several masks only the run lengths are held, which are small."""
+        mask = self.mask
+        pixels = mask.pixels if alone else mask.rle()
+        return ObjectResult(pixels, mask.score, mask.stability, number, self.label, mask.prompt.describe())
+
+
+class Question(Protocol):
+    """What is asked of every photo."""
+
+    def ask(self, name: str, image: OpenImage) -> list[Answer]:
+        """The objects in the photo of this relative name. Raises PromptError."""
+        ...
+
+    def concerns(self, name: str) -> bool:
+        """Whether anything is asked of this photo."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """The question as plain values: the same for the same question."""
+        ...
+
+
+@dataclass(frozen=True)
+class Everything:
+    """All objects; `options` are those of `OpenImage.everything`. Raises SettingsError for wrong ones."""
+
+    options: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """Check the options now, not at the first photo."""
+        search, choice = split(self.options)
+        build(Search, search)
+        Choice(**choice)
+
+    def ask(self, name: str, image: OpenImage) -> list[Answer]:
+        """All objects, the largest first."""
+        return [Answer(mask) for mask in image.everything(**self.options)]  # pyright: ignore[reportArgumentType]
+
+    def concerns(self, name: str) -> bool:
+        """It is asked of all."""
+        return True
+
+    def describe(self) -> dict[str, Any]:
+        """The options that were set."""
+        return {"everything": dict(sorted(self.options.items()))}
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One object a photo: a click on its middle ("center"), or a box around all of it ("full")."""
+
+    kind: str
+
+    def ask(self, name: str, image: OpenImage) -> list[Answer]:
+        """The one mask."""
+        width, height = image.size
+        if self.kind == "center":
+            return [Answer(image.click(width / 2, height / 2))]
+        return [Answer(image.segment(box=(0, 0, width, height)))]
+
+    def concerns(self, name: str) -> bool:
+        """It is asked of all."""
+        return True
+
+    def describe(self) -> dict[str, Any]:
+        """Which of the two."""
+        return {"point" if self.kind == "center" else "box": self.kind}
+
+
+@dataclass(frozen=True, eq=False)
+class Wishes:
+    """Prompts by the photos' relative names."""
+
+    by_name: Mapping[str, Sequence[Wish]]
+
+    def ask(self, name: str, image: OpenImage) -> list[Answer]:
+        """A mask for each wish, in their order. Raises PromptError, naming the line, for one outside the photo."""
+        wishes = self.by_name[name]
+        try:
+            masks = image.segment_many([wish.prompt for wish in wishes])
+        except PromptError:
+            for wish in wishes:
+                _ask_alone(wish, image)
+            raise
+        return [Answer(mask, wish.label) for mask, wish in zip(masks, wishes, strict=True)]
+
+    def concerns(self, name: str) -> bool:
+        """Whether there is a prompt for it."""
+        return name in self.by_name
+
+    def describe(self) -> dict[str, Any]:
+        """A digest of all prompts and labels, whatever the file is called and however it is laid out."""
+        digest = hashlib.sha256()
+        for name in sorted(self.by_name):
+            wishes = [[wish.prompt.describe(), wish.label] for wish in self.by_name[name]]
+            digest.update(json.dumps([name, wishes]).encode() + b"\n")
+        return {"prompts": digest.hexdigest()}
+
+
+def parse_options(texts: Sequence[str]) -> dict[str, Any]:
+    """Options of everything-mode from "name=value" each, values as JSON has them or as plain words.
+
+    Raises SettingsError for a text that is none; what the names and values mean `Everything` checks.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise SettingsError(f"--search {text!r}: expected NAME=VALUE, such as points_per_side=16 or tiles=auto")
+        found[name.strip().replace("-", "_")] = _value(value.strip())
+    return found
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
+    except ValueError:
+        return text
+
+
+def _ask_alone(wish: Wish, image: OpenImage) -> None:
+    try:
+        image.segment_many([wish.prompt])
+    except PromptError as error:
+        raise PromptError(f"{wish.place}: {error}") from None

@@ -1,0 +1,80 @@
+"""From a file to pixels, ahead of the model: the first stage of the pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...models.errors import ClickmaskError, ImageError
+from ..image_headers import sniff
+from ..images import Picture, read_picture
+from .journal import DONE, FAILED, SKIPPED, Record
+from .naming import safe
+from .plan import Job, are_there
+
+_HEAD = 64
+_LIKE_PHOTOS = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .heic .heif .avif .jxl .jp2".split()
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A photo that was decoded, and its file's size, time and digest."""
+
+    job: Job
+    stamp: Record
+    picture: Picture
+
+
+Read = Opened | Record  # a record where there is nothing to segment: a failure, no photo, or done already
+
+
+def read(job: Job, out: Path) -> Read:
+    """Decode a photo. What goes wrong is told in a record: it costs this photo alone."""
+    stamp = Record(job.source.name, FAILED, base=job.base)
+    try:
+        with open(job.source.path, "rb") as file:
+            now = os.fstat(file.fileno())
+            stamp = replace(stamp, size=now.st_size, mtime_ns=now.st_mtime_ns)
+            foreign = _foreign(job, file.read(_HEAD))
+            if foreign is not None:
+                return replace(stamp, state=SKIPPED, kind="NotAPhoto", reason=foreign)
+            file.seek(0)
+            return _opened(job, stamp, file.read(), out)
+    except (ClickmaskError, MemoryError) as error:
+        return failed(stamp, error)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        return replace(stamp, kind=type(error).__name__, reason=f"cannot be read: {reason}")
+    except Exception as error:  # a decoder's own: one photo is no reason to lose the others
+        return failed(stamp, error)
+
+
+def failed(stamp: Record, error: Exception) -> Record:
+    """The record of a photo that could not be done."""
+    reason = str(error) or "no reason was given"
+    return replace(stamp, state=FAILED, kind=type(error).__name__, reason=reason, outputs=(), objects=0)
+
+
+def _opened(job: Job, stamp: Record, data: bytes, out: Path) -> Read:
+    stamp = replace(stamp, sha256=hashlib.sha256(data).hexdigest())
+    before = job.previous
+    same = before is not None and (before.state, before.sha256, before.base) == (DONE, stamp.sha256, job.base)
+    if before is not None and same and are_there(before, out, verify=True):
+        return replace(stamp, state=DONE, outputs=before.outputs, objects=before.objects)
+    name = safe(job.source.name.rpartition("/")[2])
+    return Opened(job, stamp, read_picture(data, name=name))
+
+
+def _foreign(job: Job, head: bytes) -> str | None:
+    """Why this is no photo and need not be one; None for photos, and for what is called a photo but is none."""
+    if job.source.named or os.path.splitext(job.source.name)[1].lower() in _LIKE_PHOTOS:
+        return None
+    try:
+        sniff(head, "the file")
+    except ImageError as error:
+        return str(error)
+    return None

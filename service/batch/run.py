@@ -1,0 +1,206 @@
+"""A whole run: lock, settings, plan, work, and the files about all photos together."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...models.errors import OutputError, SettingsError, StoppedError
+from ..segmenter import Segmenter
+from .dataset import DOCUMENT, write_dataset
+from .journal import DONE, History, Journal
+from .lock import locked
+from .naming import name_bases
+from .pipeline import Item, work
+from .plan import Plan, are_there, make_plan
+from .questions import Question
+from .report import FINISHED, INTERRUPTED, STOPPED, Report
+from .settings import Formats, agree, fingerprint, lasting
+from .shards import Shard
+from .sources import STATE, Scan
+from .writing import COCO, Shelf, part_of, remove
+
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What to do: photos, question, formats, output folder.
+
+    shard: which part of the photos. verify: read the files of earlier runs to see whether they are whole.
+    restart: delete the results of earlier runs first.
+    """
+
+    scan: Scan
+    question: Question
+    formats: Formats
+    out: Path
+    shard: Shard = field(default_factory=Shard)
+    verify: bool = False
+    restart: bool = False
+
+    @property
+    def state(self) -> Path:
+        """The folder of journal, lock, status and parts."""
+        return self.out / STATE
+
+
+def run(batch: Batch, open_segmenter: Callable[[], Segmenter], show: Callable[[Report], None]) -> Report:
+    """Do what is left to do. `show` is called with the report as it changes, from another thread.
+
+    Raises OutputError when another run is at it, SettingsError when the folder holds results of other settings,
+    StoppedError when the disk takes no more; KeyboardInterrupt passes, once what was being written is written.
+    """
+    check_out(batch.out)
+    report = Report(batch.state, batch.shard.suffix, show=show)
+    with _stops_cleanly():
+        batch.state.mkdir(parents=True, exist_ok=True)
+        with locked(batch.state, batch.shard, str(batch.out)):
+            _prepare(batch)
+            segmenter = open_segmenter()
+            own = fingerprint(segmenter.provenance, batch.question, batch.formats)
+            agree(batch.state / "settings.json", own, str(batch.out))
+            with _ends_with_a_summary(report):
+                _work(batch, segmenter, report)
+                _join(batch)
+    return report
+
+
+def check_out(out: Path) -> None:
+    """Raise OutputError when a folder cannot take results: it is none, or it holds other things."""
+    if os.path.lexists(out) and not out.is_dir():
+        raise OutputError(f"{out} is no folder: choose another OUT")
+    try:
+        if out.is_dir() and not (out / STATE).is_dir() and any(out.iterdir()):
+            raise OutputError(f"{out} holds other files already: choose a new or empty folder, nothing is written over")
+    except OSError as error:
+        raise OutputError(f"{out} cannot be read: {error.strerror}; choose another OUT") from None
+
+
+@contextmanager
+def _stops_cleanly() -> Generator[None]:
+    try:
+        yield
+    except OutputError as error:
+        cause = error.__context__
+        if isinstance(cause, OSError) and cause.errno in _OF_THE_DISK:
+            raise StoppedError(f"{error}; what is done is kept") from error
+        raise
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise StoppedError(
+            f"the output folder cannot be used{where}: {error.strerror}; what is done is kept"
+        ) from error
+
+
+@contextmanager
+def _ends_with_a_summary(report: Report) -> Generator[None]:
+    phase = STOPPED
+    try:
+        yield
+        phase = FINISHED
+    except KeyboardInterrupt:
+        phase = INTERRUPTED
+        raise
+    finally:
+        if phase == FINISHED:
+            report.finish(phase)
+        else:
+            with suppress(OutputError):  # the disk may be full: the journal tells what is done
+                report.finish(phase)
+
+
+def _prepare(batch: Batch) -> None:
+    if batch.restart:
+        if not batch.shard.is_whole:
+            raise SettingsError("--restart deletes the results of all shards: give it without --shard")
+        _delete_results(batch)
+    if batch.shard.is_whole:  # other shards may be writing theirs just now
+        for folder, _, names in os.walk(batch.out):
+            remove(Path(folder), [name for name in names if name.startswith(".clickmask-") and name.endswith(".part")])
+
+
+def _delete_results(batch: Batch) -> None:
+    with _history(batch) as history:
+        for record in history.all():
+            remove(batch.out, [path for path, _, _ in record.outputs])
+    remove(batch.out, [DOCUMENT])
+    for path in sorted(batch.state.iterdir()):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif not path.name.startswith("lock"):
+            path.unlink()
+    for folder, _, _ in os.walk(batch.out, topdown=False):
+        with suppress(OSError):  # it holds something
+            os.rmdir(folder)
+
+
+@contextmanager
+def _history(batch: Batch) -> Generator[History]:
+    history = History(sorted(batch.state.glob("journal*.jsonl")))
+    try:
+        yield history
+    finally:
+        history.close()
+
+
+def _work(batch: Batch, segmenter: Segmenter, report: Report) -> None:
+    plan = _plan(batch, report)
+    journal = Journal(batch.state / f"journal{batch.shard.suffix}.jsonl")
+    try:
+        shelf = Shelf(batch.out, batch.formats, _provenance(batch, segmenter), journal)
+
+        def write(item: Item) -> None:
+            report.note(shelf.put(*item))
+
+        report.show(report)
+        work(plan.jobs, segmenter, batch.question, batch.out, write)
+    finally:
+        journal.close()
+
+
+def _plan(batch: Batch, report: Report) -> Plan:
+    """The jobs; the report gets the counts of what needs no work."""
+    names = [source.name for source in batch.scan.sources]
+    bases = name_bases(names, batch.formats.names)
+    mine = [source for source in batch.scan.sources if batch.shard.holds(source.name)]
+    asked = [source for source in mine if batch.question.concerns(source.name)]
+    with _history(batch) as history:
+        plan = make_plan(asked, bases, history, batch.out, verify=batch.verify)
+    failed = [trouble for trouble in batch.scan.failed if batch.shard.holds(trouble.name)]
+    skipped = sum(batch.shard.holds(trouble.name) for trouble in batch.scan.skipped)
+    report.failures += failed
+    tally = report.tally
+    tally.total = len(mine) + len(failed) + skipped
+    tally.done = tally.kept = plan.kept
+    tally.failed = len(failed)
+    tally.skipped = skipped + plan.skipped + len(mine) - len(asked)
+    tally.objects = plan.kept_objects
+    return plan
+
+
+def _provenance(batch: Batch, segmenter: Segmenter) -> dict[str, object]:
+    return {**lasting(segmenter.provenance), "asked": batch.question.describe()}
+
+
+def _join(batch: Batch) -> None:
+    """Once every photo, of all shards, is done or given up: the documents about all of them."""
+    if COCO not in batch.formats.names:
+        return
+    parts = []
+    with _history(batch) as history:
+        for source in batch.scan.sources:
+            if not batch.question.concerns(source.name):
+                continue
+            record = history.get(source.name)
+            if record is None:
+                return  # another shard has yet to come to it
+            part = part_of(record.base)
+            if record.state == DONE and are_there(record, batch.out):
+                parts.append(part)
+    write_dataset(batch.out, parts)

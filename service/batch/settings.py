@@ -1,0 +1,81 @@
+"""What makes a run's results what they are. Results of other settings never lie in one output folder unseen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ...models.errors import OutputError, SettingsError
+from ..files import write_atomic
+from ..formats import FORMATS, Options, check_options
+from ..version import version
+from .questions import Question
+
+_LAYOUT = 1  # of names and journal; the next one cannot go on where this one stopped
+_OF_THE_HOST = ("threads",)  # they change no pixel, and differ between machines that share a run
+
+
+@dataclass(frozen=True)
+class Formats:
+    """The formats to write, and their options. Raises OutputError for unknown ones."""
+
+    names: tuple[str, ...]
+    options: Options
+
+    def __post_init__(self) -> None:
+        """Refuse unknown names, and options that none of the formats takes."""
+        for name in self.names:
+            if name not in FORMATS:
+                raise OutputError(f"unknown format {name!r}: expected some of {', '.join(FORMATS)}")
+        if not self.names:
+            raise OutputError(f"no format: expected some of {', '.join(FORMATS)}")
+        for option, value in asdict(self.options).items():
+            if value != getattr(Options(), option) and not any(option in FORMATS[name].takes for name in self.names):
+                check_options(self.names[0], self.options)
+
+
+def fingerprint(provenance: Mapping[str, Any], question: Question, formats: Formats) -> dict[str, Any]:
+    """All that the results depend on beside the photos, as plain values."""
+    model = {key: value for key, value in provenance.items() if key not in _OF_THE_HOST}
+    options = {name: formats.options.of(name) for name in formats.names if FORMATS[name].takes}
+    written = {"formats": sorted(formats.names), "options": options}
+    return {"clickmask": version(), "layout": _LAYOUT, **model, **question.describe(), **written}
+
+
+def lasting(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """A segmenter's provenance without what is the host's alone."""
+    return {key: value for key, value in provenance.items() if key not in _OF_THE_HOST}
+
+
+def agree(path: Path, own: Mapping[str, Any], out: str) -> None:
+    """Write the settings down at the first run; later ones must have the same. Raises SettingsError naming each."""
+    if not path.exists():
+        write_atomic(path, json.dumps(own, indent=1).encode() + b"\n")
+        return
+    try:
+        before = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        before = {}
+    own = json.loads(json.dumps(own))
+    changes = [
+        f"{key} was {_shown(before, key)}, now {_shown(own, key)}"
+        for key in sorted({*before, *own})
+        if before.get(key, ...) != own.get(key, ...)
+    ]
+    if changes:
+        raise SettingsError(
+            f"{out} holds results of other settings ({'; '.join(changes)}): choose another folder, "
+            "go on with the former settings, or begin anew with --restart, which deletes its results"
+        )
+
+
+def _shown(values: Mapping[str, Any], key: str) -> str:
+    if key not in values:
+        return "not there"
+    value = values[key]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(map(str, value))
+    return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -1,0 +1,103 @@
+"""The options of `clickmask batch`: names, help, environment variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .options import FLAG
+
+_ASK, _RESULT, _RUN = "What to look for (one of these)", "The result", "The run"
+
+Photos = Annotated[
+    str,
+    typer.Argument(
+        metavar="PHOTOS",
+        help="A folder, with all in it; or in quotes a pattern, 'photos/**/*.jpg'; or @list.txt, one path a line.",
+    ),
+]
+Out = Annotated[Path, typer.Argument(metavar="OUT", help="A folder for the results: new, or of an earlier run.")]
+
+Everything = Annotated[
+    bool, typer.Option("--everything", metavar=FLAG, help="All objects in each photo.", rich_help_panel=_ASK)
+]
+Search = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--search",
+        metavar="NAME=VALUE",
+        help="An option of --everything, as Python names it: points_per_side=16, tiles=auto, min_area=200, ... "
+        "Give as many as you like.",
+        rich_help_panel=_ASK,
+    ),
+]
+Point = Annotated[
+    Literal["center"] | None,
+    typer.Option("--point", metavar="center", help="The object in the middle of each photo.", rich_help_panel=_ASK),
+]
+Box = Annotated[
+    Literal["full"] | None,
+    typer.Option("--box", metavar="full", help="The object that fills each photo.", rich_help_panel=_ASK),
+]
+Prompts = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Points, boxes and labels from JSON Lines or CSV, one object a line: image, points, labels, box, label.",
+        rich_help_panel=_ASK,
+    ),
+]
+Formats = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="NAME,NAME",
+        help="One or more of png (masks), cutout, overlay, json, coco (one document of all photos), labelme, "
+        "and what else there is.",
+        envvar="CLICKMASK_BATCH_FORMAT",
+        rich_help_panel=_RESULT,
+    ),
+]
+Polygons = Annotated[
+    bool,
+    typer.Option(
+        "--polygons",
+        metavar=FLAG,
+        help="Outlines instead of run lengths, in coco.",
+        rich_help_panel=_RESULT,
+    ),
+]
+Tolerance = Annotated[
+    float,
+    typer.Option(min=0.0, metavar="PIXELS", help="How much simpler outlines may be made.", rich_help_panel=_RESULT),
+]
+ShardOption = Annotated[
+    str,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Do part I of N, such as 2/3: on as many machines as you like, one OUT. The last to end joins the parts.",
+        envvar="CLICKMASK_BATCH_SHARD",
+        rich_help_panel=_RUN,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume/--restart",
+        metavar=FLAG,
+        help="Go on where an earlier run was stopped, or delete its results and begin anew.",
+        rich_help_panel=_RUN,
+    ),
+]
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        metavar=FLAG,
+        help="Read the files of earlier runs, and make those again that are not as they were written.",
+        rich_help_panel=_RUN,
+    ),
+]
