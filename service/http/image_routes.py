@@ -113,6 +113,7 @@ def _describe(service: Service, entry: Entry) -> ImageAnswer:
         id=entry.key,
         width=entry.frame.width,
         height=entry.frame.height,
+        orientation=entry.root.orientation,
         model=service.provenance["model"],
         state="ready" if entry.image.done() else "encoding",
         provenance=service.provenance,

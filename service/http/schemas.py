@@ -156,6 +156,7 @@ class ImageAnswer(BaseModel):
     id: str
     width: int
     height: int
+    orientation: int = Field(description="of the file, by EXIF, 1 to 8; it is applied: sizes are the upright image's")
     model: str
     state: Literal["encoding", "ready"] = Field(description="masks may be asked for in both")
     parent: str | None = Field(default=None, description="of a window: the image's id")

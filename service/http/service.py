@@ -208,6 +208,7 @@ class Service:
                 raise from_clickmask(error) from None
             ticket.add(picture.pixels.nbytes)
             entry = self._entry(key, caller, Frame.whole(*picture.size), data, None)
+            entry.orientation = picture.orientation
             self.store.keep(entry, ahead=ahead)
             self.store.pixels.put(key, picture, picture.pixels.nbytes, caller, ahead=ahead)
         except BaseException:

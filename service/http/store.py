@@ -35,7 +35,8 @@ class Entry:
     """An image, or a window of one, of one caller.
 
     data: the encoded file; of a window None (its parent has it). frame: what part of the image is encoded.
-    lane: the number of the lane on whose device the embedding is. image: the embedding, once it is there.
+    lane: the number of the lane on whose device the embedding is. image: the embedding, once it is there. orientation:
+    the file's EXIF orientation, which has been applied.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Entry:
     lane: int
     image: asyncio.Future[OpenImage]
     windows: set[str] = field(default_factory=set)
+    orientation: int = 1
 
     @property
     def root(self) -> Entry:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser
 from screen import PHOTOS, Screen, screen
 
+from clickmask import Segmenter
 from clickmask.service.formats.coco import to_coco
 from clickmask.service.formats.coco_merge import merge_coco
 from clickmask.service.formats.labelme import write_labelme
@@ -92,6 +95,24 @@ def _work(desk: Screen) -> None:
     desk.settle()
     desk.click(500, 900)
     desk.click(520, 920, button="right")
+
+
+def test_a_session_names_the_weights_and_how_the_file_lies(desk: Screen, segmenter: Segmenter, tmp_path: Path) -> None:
+    turned = tmp_path / "turned.jpg"
+    with Image.open(DOGS) as photo:
+        exif = photo.getexif()
+        exif[274] = 6
+        photo.save(turned, exif=exif)
+    desk.take(turned)
+    saved = json.loads(_save(desk, tmp_path).read_text())
+    assert saved["image"] == {
+        "name": "turned.jpg",
+        "width": 1024,
+        "height": 682,
+        "sha256": hashlib.sha256(turned.read_bytes()).hexdigest(),
+        "orientation": 6,
+    }
+    assert (saved["model"], saved["digest"]) == ("vit_t", segmenter.provenance["digest"])
 
 
 def test_a_session_opened_in_another_browser_is_the_same_session(

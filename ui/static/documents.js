@@ -9,15 +9,16 @@ import { Windows } from './windows.js';
 
 /**
  * One photo. state: 'waiting', 'uploading', 'encoding', 'ready' or 'failed'; progress: 0 to 1 while uploading; error: a
- * sentence when it failed. size: [width, height] of the upright image, null until the server has told, as is model, the
- * name of the one that looks at it.
+ * sentence when it failed. Null until the server has told: size, [width, height] of the upright image; orientation of
+ * the file, by EXIF; model, the name of the one that looks at it, and modelDigest, its weights'.
  */
 export class Doc {
   /** image: as the store has it. context: {api, rasters, store, decode, onChange(doc), onReady(doc), onSession(doc),
    * onWait(error)}. */
   constructor(image, context) {
     Object.assign(this, { image, context, id: image.id, name: image.name, state: 'waiting', progress: 0, error: null });
-    Object.assign(this, { size: null, bitmap: null, hidden: new Set(), session: null, model: null });
+    Object.assign(this, { size: null, bitmap: null, hidden: new Set(), session: null });
+    Object.assign(this, { model: null, modelDigest: null, orientation: null });
     this.remote = new Remote(context.api, () => context.store.file(this.id), {
       onProgress: (progress) => this.state !== 'failed' && this.#set({ state: 'uploading', progress }),
       onWait: context.onWait,
@@ -96,8 +97,8 @@ export class Doc {
   async #bring(ahead) {
     try {
       if (this.state === 'failed') this.#set({ state: 'waiting', error: null });
-      const { width, height, model } = await this.remote.describe(null, { prefetch: ahead });
-      this.model = model;
+      const { width, height, orientation, model, provenance } = await this.remote.describe(null, { prefetch: ahead });
+      Object.assign(this, { orientation, model, modelDigest: provenance.digest });
       this.#setSize([width, height]);
       this.#set({ state: 'encoding' });
       await this.remote.encoded();

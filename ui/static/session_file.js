@@ -2,8 +2,10 @@
  * The work on one photo as a JSON file: objects with their prompts, candidates, strokes and order, and the one in the
  * making; not what was undone. Whoever opens it gets the same work again.
  *
- *     {clickmask: 2, image: {name, width, height, sha256}, model, root, shared}   root, shared: of the State, see
- * graph.js
+ *     {clickmask: 2, image: {name, width, height, sha256, orientation}, model, digest, root, shared}
+ *
+ * orientation: of the file, by EXIF; it is applied. digest: of the model's weights, as in the provenance. root, shared:
+ * of the State, see graph.js. Nothing that is read depends on orientation, model and digest.
  */
 
 import { DocumentError, mapping, text, whole } from './fields.js';
@@ -16,13 +18,16 @@ const FORMAT = 2;
 export async function sessionOf(doc, state = doc.session.state) {
   const {
     name,
+    orientation,
     model,
+    modelDigest,
     size: [width, height],
   } = doc;
   const document = {
     clickmask: FORMAT,
-    image: { name, width, height, sha256: await doc.sha256() },
+    image: { name, width, height, sha256: await doc.sha256(), orientation },
     model,
+    digest: modelDigest,
     ...pack(state),
   };
   return JSON.stringify(document, withoutMaskIds);

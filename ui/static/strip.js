@@ -172,7 +172,7 @@ function wordsOf({ state, progress, count, hasWork }) {
   if (state === 'uploading') return `${Math.round(100 * progress)} %`;
   if (state === 'failed') return 'failed';
   if (count) return count === 1 ? '1 object' : `${count} objects`;
-  if (hasWork) return 'saved work';
+  if (hasWork) return 'saved';
   return state;
 }
 

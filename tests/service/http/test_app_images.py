@@ -314,6 +314,7 @@ def test_the_picture_of_an_image_is_what_the_server_sees(client: httpx.Client, s
     exif[274] = 6  # to be turned clockwise
     Image.fromarray(strip).save(turned, "TIFF", exif=exif)
     made = client.post("/v1/images", content=turned.getvalue()).json()
+    assert made["orientation"] == 6 and client.get(f"/v1/images/{made['id']}").json()["orientation"] == 6
     answer = client.get(f"/v1/images/{made['id']}/picture")
     assert answer.headers["content-type"] == "image/jpeg"
     with Image.open(io.BytesIO(answer.content)) as picture:
