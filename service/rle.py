@@ -79,6 +79,16 @@ def box(rle: Mapping[str, object]) -> tuple[int, int, int, int] | None:
     return x0, int((starts % height).min()), x1, int((last % height).max()) + 1
 
 
+def spans(rle: Mapping[str, object]) -> tuple[np.ndarray, np.ndarray]:
+    """Where the object's runs start in the mask read column by column, and how long they are; of none, both are empty.
+
+    Raises PromptError as `decode` does.
+    """
+    counts, _, _ = _parse(rle)
+    lengths = counts[1::2]
+    return np.cumsum(counts)[1::2] - lengths, lengths
+
+
 def _run_lengths(mask: np.ndarray) -> np.ndarray:
     pixels = np.ascontiguousarray(mask != 0 if mask.dtype != bool else mask).view(np.uint8)
     flat = cv2.transpose(pixels).ravel()

@@ -34,8 +34,8 @@ def save_masks(
     """Write the masks of one image, and tell what the format could not keep of them.
 
     Args:
-        path: a file, which shows all masks together; or, without an extension and with `format`, a folder for all files
-            of that format, named after the image: one a mask of "png" and "cutout", of "amg" a folder of its own.
+        path: a file, which shows all masks together; or, with `format`, a folder (a new one's name has no extension)
+            for all files of that format, named after the image: one a mask of "png" and "cutout", of "amg" a folder.
         masks: masks of one image, or arrays (H, W) bool.
         labels: one for each mask, None for those without.
         image: the photo, whatever `Segmenter.open` takes; not needed for masks that come with it.
@@ -51,7 +51,7 @@ def save_masks(
         guard_output(path, [image])
     result = _result(masks, labels, image)
     options = Options(pad, feather, polygons, tolerance, tuple(classes))
-    if format is not None and format in FORMATS and not Path(path).suffix:
+    if format is not None and format in FORMATS and (os.path.isdir(path) or not Path(path).suffix):
         check_options(format, options)
         for file in write_files(result, [format], options):
             write_atomic(Path(path) / file.name, file.data)

@@ -49,8 +49,9 @@ class Options:
     classes: tuple[str, ...] = ()
 
     def of(self, name: str) -> dict[str, Any]:
-        """Those that the format called `name` takes."""
-        return {option: getattr(self, option) for option in FORMATS[name].takes}
+        """Those that the format called `name` takes, as JSON has them: whoever writes them down reads the same back."""
+        found = {option: getattr(self, option) for option in FORMATS[name].takes}
+        return {option: list(value) if isinstance(value, tuple) else value for option, value in found.items()}
 
 
 DEFAULTS = Options()

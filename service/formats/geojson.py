@@ -54,25 +54,27 @@ def _feature(item: ObjectResult, tolerance: float) -> dict[str, Any]:
         "area": rle.area(runs),
     }
     extent = {} if box is None else {"bbox": list(box)}
-    geometry = _geometry(list(_parts(item.mask, tolerance)))
+    geometry = None if box is None else _geometry(list(_parts(item.mask, box, tolerance)))
     return {"type": "Feature", "id": item.index, **extent, "geometry": geometry, "properties": properties}
 
 
-def _geometry(parts: list[Part]) -> dict[str, Any] | None:
+def _geometry(parts: list[Part]) -> dict[str, Any]:
     polygons = [[[*ring.tolist(), ring[0].tolist()] for ring in part] for part in parts]
     if len(polygons) > 1:
         return {"type": "MultiPolygon", "coordinates": polygons}
-    return {"type": "Polygon", "coordinates": polygons[0]} if polygons else None
+    return {"type": "Polygon", "coordinates": polygons[0]}
 
 
-def _parts(mask: np.ndarray, tolerance: float) -> Iterator[Part]:
+def _parts(mask: np.ndarray, box: tuple[int, int, int, int], tolerance: float) -> Iterator[Part]:
     """Polygons of what hangs together by sides; `to_polygons` knows what hangs together by corners too."""
-    pixels = mask.astype(np.uint8)
+    left, top, right, bottom = box
+    mask = np.ascontiguousarray(mask[top:bottom, left:right])
+    pixels = mask.view(np.uint8)
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(pixels, connectivity=4)
     if count == cv2.connectedComponents(pixels, connectivity=8)[0]:
-        yield from to_polygons(mask, tolerance)
+        yield from ([ring + (left, top) for ring in rings] for rings in to_polygons(mask, tolerance))
         return
     for label in range(1, count):
         x, y, width, height = boxes[label, :4].tolist()
         part = labels[y : y + height, x : x + width] == label
-        yield from ([ring + (x, y) for ring in rings] for rings in to_polygons(part, tolerance))
+        yield from ([ring + (left + x, top + y) for ring in rings] for rings in to_polygons(part, tolerance))

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...models.errors import OutputError
 from .. import rle
+from ..rle import Rle
 from ..version import version
 from .encoding import encode_png
 from .fields import number
@@ -35,19 +36,29 @@ def to_labelmap(result: Result) -> np.ndarray:
     count = len(result.objects)
     if count > MOST:
         raise OutputError(f"labelmap has numbers for {MOST} objects, got {count}: choose coco, json or sa1b")
-    found = np.zeros((result.height, result.width), np.uint8 if count <= _MOST_IN_8_BITS else np.uint16)
-    areas = [rle.area(item.runs) for item in result.objects]
+    columns = np.zeros(result.width * result.height, np.uint8 if count <= _MOST_IN_8_BITS else np.uint16)
+    areas = _areas(result)
     for place in sorted(range(count), key=lambda place: (-areas[place], -place)):
-        found[result.objects[place].mask] = place + 1
-    return found
+        columns[_pixels(result.objects[place].runs)] = place + 1
+    return np.ascontiguousarray(columns.reshape(result.width, result.height).T)
 
 
 def labelmap_losses(result: Result) -> list[Loss]:
     """Pixels of objects that lie beneath smaller ones."""
-    areas = [rle.area(item.runs) for item in result.objects]
+    areas = _areas(result)
     shown = np.bincount(to_labelmap(result).ravel(), minlength=len(areas) + 1)[1:].tolist()
     hidden = [area - seen for area, seen in zip(areas, shown, strict=True)]
     return [Loss(place, "hidden by smaller ones", pixels) for place, pixels in enumerate(hidden, start=1) if pixels]
+
+
+def _areas(result: Result) -> list[int]:
+    return [rle.area(item.runs) for item in result.objects]
+
+
+def _pixels(runs: Rle) -> np.ndarray:
+    """(area,) int64: the object's pixels, counted column by column; no mask as large as the image is made for them."""
+    starts, lengths = rle.spans(runs)
+    return np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
 
 
 def _said(result: Result) -> str:

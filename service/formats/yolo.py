@@ -19,6 +19,7 @@ from .result import Result
 from .rings import to_rings
 
 _DECIMALS = 7
+_MOST_LOOKED_AT = 100_000_000  # corners; noise has thousands of parts, and largest parts of a million corners
 
 
 def write_yolo(result: Result, tolerance: float = 0.0, classes: Sequence[str] = ()) -> bytes:
@@ -70,11 +71,12 @@ def one_ring(rings: Sequence[np.ndarray]) -> np.ndarray:
         return rings[0] if rings else np.empty((0, 2))
     largest = max(range(len(rings)), key=lambda place: abs(cv2.contourArea(rings[place].astype(np.float32))))
     trunk = rings[largest]
+    step = max(1, len(trunk) * len(rings) // _MOST_LOOKED_AT)
     branches: dict[int, list[np.ndarray]] = {}
     for place, ring in enumerate(rings):
         if place != largest:
-            start, end = _bridge(trunk, ring)
-            branches.setdefault(start, []).append(np.roll(ring, -end, axis=0))
+            start, end = _bridge(trunk[::step], ring)
+            branches.setdefault(start * step, []).append(np.roll(ring, -end, axis=0))
     return np.concatenate(list(_walk(trunk, branches)))
 
 

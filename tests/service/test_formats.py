@@ -212,6 +212,12 @@ def test_options_reach_the_format_that_takes_them(result: Result, photo: np.ndar
     assert np.array_equal(np.asarray(image), cutout(photo, result.objects[0].mask, pad=4, feather=1.5))
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_options_are_the_same_when_read_back_from_json(name: str) -> None:
+    for options in (Options(), Options(3, 1.5, True, 0.5, ("dog", "cat"))):
+        assert json.loads(json.dumps(options.of(name))) == options.of(name)
+
+
 @pytest.mark.parametrize("name", [name for name, row in FORMATS.items() if not row.takes])
 def test_options_that_a_format_does_not_take_are_refused(result: Result, name: str) -> None:
     path = "a" + next(iter(FORMATS[name].writers))

@@ -103,3 +103,12 @@ def test_malformed_rle_is_refused_by_name(broken: dict[str, object]) -> None:
 def test_only_masks_with_pixels_can_be_encoded(shape: tuple[int, ...]) -> None:
     with pytest.raises(PromptError, match="rle"):
         rle.encode(np.zeros(shape, bool))
+
+
+def test_spans_are_the_pixels_read_column_by_column(random_masks: list[np.ndarray]) -> None:
+    for mask in random_masks:
+        starts, lengths = rle.spans(rle.encode(mask))
+        places = [
+            place for start, length in zip(starts, lengths, strict=True) for place in range(start, start + length)
+        ]
+        assert np.array_equal(places, np.flatnonzero(mask.T))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import clickmask
-from clickmask import OpenImage, save_masks, to_detections
+from clickmask import OpenImage, Segmenter, save_masks, to_detections
 from clickmask.models.errors import ImageError, MissingExtraError, OutputError
 from clickmask.service.formats import FORMATS, format_for
 from clickmask.service.formats.json_file import read_json
@@ -52,6 +52,24 @@ def test_a_folder_gets_all_files_of_a_format(tmp_path: Path, photo_path: Path, m
     assert (row["point_input_x"], row["point_input_y"], row["area"]) == ("290.0", "300.0", str(masks[0].area))
     save_masks(tmp_path / "out", [mask.pixels for mask in masks], image=photo_path, format="png")
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["dogs_mask_1.png", "dogs_mask_2.png"]
+
+
+def test_all_that_was_found_has_the_points_and_crops_that_found_it(
+    tmp_path: Path, strip_segmenter: Segmenter, strip: np.ndarray
+) -> None:
+    found = strip_segmenter.open(strip).everything(points_per_side=4, crop_n_layers=1, pred_iou_thresh=0.5)
+    assert len(found) > 1 and len({mask.crop for mask in found}) > 1
+    save_masks(tmp_path / "a.json", found, format="sa1b")
+    rows = json.loads((tmp_path / "a.json").read_bytes())["annotations"]
+    save_masks(tmp_path, found, format="amg")
+    with open(tmp_path / "image" / "metadata.csv") as file:
+        table = list(csv.DictReader(file))
+    for row, cells, mask in zip(rows, table, found, strict=True):
+        x0, y0, x1, y1 = mask.crop
+        assert row["crop_box"] == [x0, y0, x1 - x0, y1 - y0] and row["point_coords"] == [list(mask.point)]
+        assert (row["predicted_iou"], row["area"]) == (mask.score, mask.area)
+        assert [float(cells[f"point_input_{axis}"]) for axis in "xy"] == list(mask.point)
+        assert float(cells["stability_score"]) == mask.stability
 
 
 def test_arrays_need_no_image_where_it_is_not_shown(tmp_path: Path) -> None:
