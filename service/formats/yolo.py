@@ -19,7 +19,7 @@ from .result import Result
 from .rings import to_rings
 
 _DECIMALS = 7
-_MOST_LOOKED_AT = 100_000_000  # corners; noise has thousands of parts, and largest parts of a million corners
+_MOST_LOOKED_AT = 10_000_000  # corners; noise has thousands of parts, and largest parts of a million corners
 
 
 def write_yolo(result: Result, tolerance: float = 0.0, classes: Sequence[str] = ()) -> bytes:

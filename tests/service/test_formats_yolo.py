@@ -87,6 +87,12 @@ def test_by_the_middles_of_pixels_every_mask_is_exact(random_masks: list[np.ndar
             assert np.array_equal(from_polygons([[shares * size]], size), mask)
 
 
+def test_thousands_of_parts_are_joined_to_the_very_mask() -> None:
+    noise = np.random.default_rng(0).random((500, 500)) < 0.5
+    ((_, shares),) = _lines(write_yolo(_result([noise])))
+    assert np.array_equal(from_polygons([[shares * 500]], (500, 500)), noise)
+
+
 def test_losses_are_what_the_reader_gets_otherwise(random_masks: list[np.ndarray]) -> None:
     for mask in random_masks:
         losses = yolo_losses(_result([mask]))
