@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -161,6 +162,14 @@ def test_what_is_wrong_with_a_photo_is_said_with_its_name(desk: Screen, tmp_path
         desk.page.evaluate("clickmask.run('choose')")
     chooser.value.set_files(str(path))
     desk.page.wait_for_selector(".cm-toast:has-text('half.jpg: the image is cut short')")
+
+
+def test_a_name_does_not_turn_the_words_around_it(desk: Screen, tmp_path: Path) -> None:
+    for name, shown in (("a\u202egpj.exe\u2069.jpg", "agpj.exe.jpg"), ("כלב.jpg", "\u2068כלב.jpg\u2069")):
+        (tmp_path / name).write_bytes(DOGS.read_bytes())
+        desk.take(tmp_path / name)
+        desk.wait(f"clickmask.bench.doc.name === {json.dumps(name)} && clickmask.bench.doc.state === 'ready'")
+        desk.page.wait_for_selector(f".cm-status:has-text('{shown} · 682 × 1024 · ready')")
 
 
 def test_many_photos_are_a_strip_and_the_next_is_prefetched(desk: Screen) -> None:

@@ -23,7 +23,7 @@ import { newImage, openStore, openWorkspace, takeUp } from './store.js';
 import { FilmStrip } from './strip.js';
 import { Tools } from './tools.js';
 import { View } from './view.js';
-import { Status, Toasts } from './words.js';
+import { named, Status, Toasts } from './words.js';
 import { Workbench } from './workbench.js';
 
 const EXAMPLES = ['dogs', 'clock', 'nuthatch', 'fig'];
@@ -230,7 +230,7 @@ class Page {
   /** A photo goes from the strip, and after a while from the store: until then it can be had back. */
   #remove(doc) {
     const undo = this.documents.remove(doc);
-    this.toasts.say(`${doc.name} was removed.`, { action: { name: 'Undo', run: undo } });
+    this.toasts.say(`${named(doc.name)} was removed.`, { action: { name: 'Undo', run: undo } });
   }
 
   #doc(id) {
@@ -292,4 +292,4 @@ class Page {
 }
 
 /** With the name of the photo, where the sentence does not begin with it. */
-const about = (name, sentence) => (sentence.startsWith(name) ? sentence : `${name}: ${sentence}`);
+const about = (name, sentence) => (sentence.startsWith(name) ? sentence : `${named(name)}: ${sentence}`);

@@ -9,6 +9,7 @@
 
 import { el, setText } from './dom.js';
 import { Thumbnails } from './thumbnails.js';
+import { named } from './words.js';
 
 const STEPS = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1, Home: -Infinity, End: Infinity };
 
@@ -72,12 +73,13 @@ export class FilmStrip {
     if (isCurrent) button.setAttribute('aria-current', 'true');
     else button.removeAttribute('aria-current');
     setText(state, wordsOf(frame));
-    setName(button, `${frame.name}, ${frame.state === 'uploading' ? 'uploading' : wordsOf(frame)}`);
+    setName(button, `${named(frame.name)}, ${frame.state === 'uploading' ? 'uploading' : wordsOf(frame)}`);
     bar.style.transform = `scaleX(${frame.state === 'uploading' ? frame.progress : 0})`;
     retry.hidden = frame.state !== 'failed';
   }
 
-  #build({ id, name }) {
+  #build({ id, name: given }) {
+    const name = named(given);
     const canvas = el('canvas', { 'aria-hidden': 'true' });
     const bar = el('span', { class: 'cm-frame-bar' });
     const state = el('span', { class: 'cm-frame-state' });

@@ -3,6 +3,14 @@
 import { el, setText } from './dom.js';
 
 const STAY = 6000; // ms, for a toast without a button
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/g; // characters that turn the writing's direction, of what follows too
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufefc]/;
+
+/** A name as it may stand in a sentence: it cannot turn the words around it, nor look like another. */
+export function named(name) {
+  const plain = name.replace(TURNS, '');
+  return RIGHT_TO_LEFT.test(plain) ? `\u2068${plain}\u2069` : plain;
+}
 
 export class Toasts {
   #shown = new Map(); // key -> toast

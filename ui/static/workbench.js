@@ -7,6 +7,7 @@ import { Editor } from './editor.js';
 import { colourOf } from './palette.js';
 import { find } from './session.js';
 import { thumbnail } from './thumbnail.js';
+import { named } from './words.js';
 
 const NEAR = [14, 14]; // CSS pixels from a click to its chips
 
@@ -260,5 +261,5 @@ function stateOf(doc) {
     ready: 'ready',
     failed: doc.error,
   };
-  return [doc.name, size, states[doc.state]].filter(Boolean).join(' · ');
+  return [named(doc.name), size, states[doc.state]].filter(Boolean).join(' · ');
 }
