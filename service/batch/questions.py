@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ...models.errors import PromptError, SettingsError
 from ..everything.options import Choice, Search, build, split
-from ..formats.result import ObjectResult
+from ..formats.result import UNLABELLED, ObjectResult
 from ..masks import BaseMask
 from ..open_image import OpenImage
 from ..prompts import Prompt
@@ -24,6 +24,11 @@ class Wish:
     label: str | None = None
     place: str = ""
 
+    @property
+    def category(self) -> str:
+        """The label, for formats that want one of everything."""
+        return self.label if self.label and not self.label.isspace() else UNLABELLED
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
@@ -36,7 +41,8 @@ class Answer:
         """As writers take it; of several masks only the run lengths are held, which are small."""
         mask = self.mask
         pixels = mask.pixels if alone else mask.rle()
-        return ObjectResult(pixels, mask.score, mask.stability, number, self.label, mask.prompt.describe())
+        asked, window = mask.prompt.describe(), mask.frame.window
+        return ObjectResult(pixels, mask.score, mask.stability, number, self.label, asked, window)
 
 
 class Question(Protocol):
@@ -48,6 +54,10 @@ class Question(Protocol):
 
     def concerns(self, name: str) -> bool:
         """Whether anything is asked of this photo."""
+        ...
+
+    def labels(self) -> list[str]:
+        """What the objects may be called, each name once, sorted."""
         ...
 
     def describe(self) -> dict[str, Any]:
@@ -75,6 +85,10 @@ class Everything:
         """It is asked of all."""
         return True
 
+    def labels(self) -> list[str]:
+        """Nobody says what they are."""
+        return [UNLABELLED]
+
     def describe(self) -> dict[str, Any]:
         """The options that were set."""
         return {"everything": dict(sorted(self.options.items()))}
@@ -96,6 +110,10 @@ class Whole:
     def concerns(self, name: str) -> bool:
         """It is asked of all."""
         return True
+
+    def labels(self) -> list[str]:
+        """Nobody says what they are."""
+        return [UNLABELLED]
 
     def describe(self) -> dict[str, Any]:
         """Which of the two."""
@@ -122,6 +140,10 @@ class Wishes:
     def concerns(self, name: str) -> bool:
         """Whether there is a prompt for it."""
         return name in self.by_name
+
+    def labels(self) -> list[str]:
+        """Those of the prompts."""
+        return sorted({wish.category for wishes in self.by_name.values() for wish in wishes})
 
     def describe(self) -> dict[str, Any]:
         """A digest of all prompts and labels, whatever the file is called and however it is laid out."""

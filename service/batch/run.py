@@ -7,10 +7,12 @@ import os
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...models.errors import OutputError, SettingsError, StoppedError
+from ..files import write_atomic
+from ..formats.yolo import write_data_yaml
 from ..segmenter import Segmenter
 from .dataset import DOCUMENT, write_dataset
 from .journal import DONE, History, Journal
@@ -25,6 +27,7 @@ from .shards import Shard
 from .sources import STATE, Scan
 from .writing import COCO, Shelf, part_of, remove
 
+YOLO, CLASSES = "yolo", "data.yaml"
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
@@ -57,6 +60,7 @@ def run(batch: Batch, open_segmenter: Callable[[], Segmenter], show: Callable[[R
     StoppedError when the disk takes no more; KeyboardInterrupt passes, once what was being written is written.
     """
     check_out(batch.out)
+    batch = replace(batch, formats=batch.formats.of_classes(batch.question.labels()))
     report = Report(batch.state, batch.shard.suffix, show=show)
     with _stops_cleanly():
         batch.state.mkdir(parents=True, exist_ok=True)
@@ -129,7 +133,7 @@ def _delete_results(batch: Batch) -> None:
     with _history(batch) as history:
         for record in history.all():
             remove(batch.out, [path for path, _, _ in record.outputs])
-    remove(batch.out, [DOCUMENT])
+    remove(batch.out, [DOCUMENT, CLASSES])
     for path in sorted(batch.state.iterdir()):
         if path.is_dir():
             shutil.rmtree(path)
@@ -190,6 +194,8 @@ def _provenance(batch: Batch, segmenter: Segmenter) -> dict[str, object]:
 
 def _join(batch: Batch) -> None:
     """Once every photo, of all shards, is done or given up: the documents about all of them."""
+    if YOLO in batch.formats.names:  # it depends on the question alone
+        write_atomic(batch.out / CLASSES, write_data_yaml(batch.formats.options.classes))
     if COCO not in batch.formats.names:
         return
     parts = []

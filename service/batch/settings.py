@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,13 @@ class Formats:
         for option, value in asdict(self.options).items():
             if value != getattr(Options(), option) and not any(option in FORMATS[name].takes for name in self.names):
                 check_options(self.names[0], self.options)
+
+    def of_classes(self, labels: Sequence[str]) -> Formats:
+        """With the names that numbers stand for, the same in all photos' files; those that were given stay."""
+        takers = [name for name in self.names if "classes" in FORMATS[name].takes]
+        if not takers or self.options.classes:
+            return self
+        return Formats(self.names, replace(self.options, classes=tuple(labels)))
 
 
 def fingerprint(provenance: Mapping[str, Any], question: Question, formats: Formats) -> dict[str, Any]:

@@ -27,8 +27,8 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 def make_photos(folder: Path, count: int, strip: np.ndarray) -> None:
-    """Different pictures of 256 x 16, in two folders."""
-    small = cv2.resize(strip, (256, 16), interpolation=cv2.INTER_AREA)
+    """Different pictures of 256 x 8, in two folders."""
+    small = cv2.resize(strip, (256, 8), interpolation=cv2.INTER_AREA)
     for number in range(count):
         path = folder / ("even" if number % 2 == 0 else ".") / f"{number:03}.png"
         path.parent.mkdir(parents=True, exist_ok=True)

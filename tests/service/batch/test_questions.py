@@ -62,9 +62,9 @@ def test_what_makes_no_sense_is_refused_with_its_line(text: str, message: str, t
 
 def test_prompts_reach_their_photos(photos: Path, tmp_path: Path, segment: Run) -> None:
     rows = [
-        {"image": "001.png", "points": [[128, 8]], "label": "bowl"},
-        {"image": "001.png", "box": [10, 2, 100, 14], "label": "fig"},
-        {"image": "even/000.png", "points": [[20, 8]]},
+        {"image": "001.png", "points": [[128, 4]], "label": "bowl"},
+        {"image": "001.png", "box": [10, 1, 100, 7], "label": "fig"},
+        {"image": "even/000.png", "points": [[20, 4]]},
         {"image": "003.png", "points": [[20, 8000]]},
     ]
     path = tmp_path / "prompts.jsonl"

@@ -17,11 +17,12 @@ import pytest
 from clickmask.models.errors import OutputError, SettingsError, StoppedError
 from clickmask.service.batch.journal import History, Record
 from clickmask.service.batch.lock import locked
-from clickmask.service.batch.questions import Everything, Whole
+from clickmask.service.batch.questions import Everything, Whole, Wish, Wishes
 from clickmask.service.batch.shards import Shard
 from clickmask.service.batch.sources import STATE
-from clickmask.service.formats import Options
+from clickmask.service.formats import FORMATS, Options
 from clickmask.service.formats.coco_merge import merge_coco
+from clickmask.service.prompts import Prompt
 
 from .conftest import Run, tree
 
@@ -42,7 +43,7 @@ def test_files_lie_as_the_photos_do(photos: Path, tmp_path: Path, segment: Run) 
 
 def test_masks_are_those_that_python_gives(photos: Path, tmp_path: Path, segment: Run, strip_segmenter) -> None:
     segment(photos, tmp_path / "out")
-    mask = strip_segmenter.open(photos / "even" / "002.png").click(128, 8)
+    mask = strip_segmenter.open(photos / "even" / "002.png").click(128, 4)
     written = cv2.imread(str(tmp_path / "out" / "even" / "002_mask.png"), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(written > 0, mask.pixels)
 
@@ -244,6 +245,20 @@ def test_everything_in_several_formats(make: Callable[[Path, int], None], tmp_pa
     before = tree(tmp_path / "out")
     segment(photos, tmp_path / "out", "png,coco,json", Everything(options), verify=True)
     assert tree(tmp_path / "out") == before
+
+
+def test_every_format_at_once(make: Callable[[Path, int], None], tmp_path: Path, segment: Run) -> None:
+    photos, out, names = tmp_path / "photos", tmp_path / "out", ",".join(FORMATS)
+    make(photos, 2)
+    shutil.copy(photos / "001.png", photos / "001.gif")
+    question = Wishes({name: [Wish(Prompt([(128, 4)]), name[-7:])] for name in ("001.gif", "001.png", "even/000.png")})
+    report = segment(photos, out, names, question)
+    assert (report.tally.done, report.failures) == (3, [])
+    found = tree(out)
+    assert [found[f"{name}.txt"].split()[0] for name in ("001.gif", "001.png", "even/000")] == [b"1", b"2", b"0"]
+    assert [found["data.yaml"].index(name) for name in (b"000.png", b"001.gif", b"001.png")]
+    assert {"001.gif/0.png", "001.png/metadata.csv", "even/000/0.png", "even/000.geojson"} <= set(found)
+    assert segment(photos, out, names, question).tally.kept == 3 and tree(out) == found
 
 
 def test_status_and_summary_add_up(photos: Path, tmp_path: Path, segment: Run) -> None:
