@@ -30,13 +30,9 @@ class Crop:
 
     @property
     def points(self) -> np.ndarray:
-        """(N, 2) float64 x y, image frame: those of the grid."""
-        return self.placed(self.grid)
-
-    def placed(self, grid: np.ndarray) -> np.ndarray:
-        """(N, 2) x y in 0..1 of the window -> float64, image frame."""
+        """(N, 2) float64 x y, image frame."""
         x0, y0, x1, y1 = self.window
-        return grid.reshape(-1, 2) * np.array([x1 - x0, y1 - y0]) + np.array([x0, y0])
+        return self.grid.reshape(-1, 2) * np.array([x1 - x0, y1 - y0]) + np.array([x0, y0])
 
     def shifted(self, x: int, y: int) -> Crop:
         """The same so many pixels to the right and down."""

@@ -71,8 +71,8 @@ class Search:
     crop_n_layers: layers of crops that are looked at too, 4^n crops in layer n. crop_overlap_ratio,
     crop_n_points_downscale_factor: of them.
     stability_score_offset: logits.
-    adaptive: half as many points a side first, then those of the full grid that no small find covers yet: quicker, and
-    it misses a little (benchmarks/README.md).
+    adaptive: every second point in every second row first, then of the others those that no small find covers yet:
+    quicker, and it misses a little (benchmarks/README.md).
     tiles: pixels a side of tiles that are looked at at full resolution, or "auto" (1024, for images over 1536): for
     huge images and small objects. tile_halo: the share of a tile that neighbours see too. What a tile's edge cuts is
     joined with its other half. whole: look at the image as a whole too.
@@ -166,8 +166,8 @@ class Search:
         return max(1, counts[0]) * (self.whole + tile_count(size, tile, round(tile * self.tile_halo)))
 
     def coarse_side(self, crop: Crop) -> int:
-        """Points a side of the first, coarse grid of an adaptive search in a crop; 0 where there is none."""
-        return math.isqrt(len(crop.grid)) // 2 if self.adaptive else 0
+        """Points a side that an adaptive search asks first in a crop, every second of its grid; 0 where it is none."""
+        return (math.isqrt(len(crop.grid)) + 1) // 2 if self.adaptive else 0
 
     def tile_for(self, size: tuple[int, int]) -> int | None:
         """Pixels a side of the tiles for an image of this size; None for none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from ...models.errors import SettingsError
 from ...models.frame import GRID, LOW_RES, Frame
 from ...models.point_decoder import Answers, PointDecoder
 from ...models.sam import Sam
-from .grids import Crop, Window, point_grid
+from .grids import Crop, Window
 from .measure import Ruler
 from .options import Search
 from .runs import Runs
@@ -87,12 +88,12 @@ class Looking:
         self._threshold, self._keeps_cut = threshold, keeps_cut
         crops = [crop.shifted(*whole.window[:2]) for crop in search.plan(whole.window_size)]
         self.finds = Finds((whole.width, whole.height), whole.window, crops)
-        self._chunk, self._together = _shares(sam, search.max_memory)
+        self._chunk, self._together = _shares(sam, search.max_memory, self._most_copied())
         self._stored = 0  # bytes of run lengths
 
     def steps(self) -> Iterator[Progress]:
         """Do a little, and say how far it is, until all is done. A step on a CPU is a few points for each thread."""
-        total = sum(len(crop.grid) + self._search.coarse_side(crop) ** 2 for crop in self.finds.crops)
+        total = sum(len(crop.grid) for crop in self.finds.crops)
         yield Progress(0, total)
         for number, crop in enumerate(self.finds.crops):
             if not len(crop.grid):
@@ -110,12 +111,18 @@ class Looking:
                 yield Progress(self.finds.points, total)
         self.finds.is_complete = True
 
+    def _most_copied(self) -> int:
+        """Bytes of the largest part of the photo that is copied to be encoded."""
+        windows = [crop.window for crop in self.finds.crops if crop.window != self.finds.window]
+        return max((3 * (x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in windows), default=0)
+
     def _portions(self, number: int, crop: Crop) -> Iterator[np.ndarray]:
         """The crop's points, as many at a time as one step takes."""
-        side = self._search.coarse_side(crop)
-        points = crop.points
+        side, points = self._search.coarse_side(crop), crop.points
         if side:
-            yield from self._in_steps(crop.placed(point_grid(side)))
+            is_first = _every_second(len(points))
+            yield from self._in_steps(points[is_first])
+            points = points[~is_first]
             points = points[~self._covered(number, crop, points, side)]
         yield from self._in_steps(points)
 
@@ -190,6 +197,14 @@ def inclusive_box(runs: Runs) -> tuple[int, int, int, int]:
     return x0, y0, x1 - 1, y1 - 1
 
 
+def _every_second(count: int) -> np.ndarray:
+    """(count,) bool: of a square grid's points every second in every second row."""
+    side = math.isqrt(count)
+    chosen = np.zeros((side, side), bool)
+    chosen[::2, ::2] = True
+    return chosen.ravel()
+
+
 def _is_cut(runs: Runs, crop: Window, whole: Window) -> bool:
     """Whether a mask's box ends near an edge of its crop that is none of the whole."""
     edges = zip(inclusive_box(runs), crop, whole, strict=True)
@@ -204,13 +219,13 @@ def _only(answers: Answers, kept: Tensor) -> Answers:
     return Answers(answers.scores, answers.point[kept], answers.candidate[kept], answers.logits[kept])
 
 
-def _shares(sam: Sam, max_memory: int | None) -> tuple[int, int]:
+def _shares(sam: Sam, max_memory: int | None, copied: int) -> tuple[int, int]:
     """(points at a time, how many times that side by side) within half of the memory; the finds have the other."""
     is_cpu = sam.device.type == "cpu"
     chunk, together = (CPU_CHUNK, crew().size) if is_cpu else (GPU_CHUNK, 1)
     if max_memory is None:
         return chunk, together
-    shared = 6 * GRID * GRID * 256 * sam.dtype.itemsize
+    shared = 6 * GRID * GRID * 256 * sam.dtype.itemsize + copied
     point = (4 * GRID * GRID * 256 + 3 * LOW_RES * LOW_RES * 32) * sam.dtype.itemsize + 12 * LOW_RES * LOW_RES
     affordable = (max_memory // 2 - shared) // point
     if affordable < chunk and is_cpu or affordable < 1:

@@ -15,7 +15,7 @@ from clickmask.models.checkpoints import Checkpoint, load_checkpoint
 from clickmask.models.crew import crew
 from clickmask.models.frame import Frame
 from clickmask.models.mask_decoder import MaskDecoder
-from clickmask.models.point_decoder import CANDIDATES, Answers, PointDecoder
+from clickmask.models.point_decoder import CANDIDATES, Answers, PointDecoder, Wanted
 from clickmask.models.sam import PromptTensors, Sam
 
 PHOTO = Path(__file__).resolve().parents[2] / "examples" / "photos" / "fig.jpg"
@@ -64,12 +64,17 @@ def _stock(sam: Sam, tokens: Tensor, points: Tensor) -> list[tuple[Tensor, Tenso
     return sam.decode(tokens, prompts, multimask=True)
 
 
+def _decode(decoder: PointDecoder, points: Tensor, wanted: Wanted = _all) -> Answers:
+    """As a search does it: by a thread of the crew, which computes alone."""
+    return crew().map(decoder.decode, [points], [wanted])[0]
+
+
 def _assert_equal(ours: Answers, other: Answers) -> None:
     assert all(torch.equal(one, two) for one, two in zip(ours, other, strict=True))
 
 
 def test_every_point_gets_what_sam_decode_gives_it_in_order(sam: Sam, tokens: Tensor, decoder: PointDecoder) -> None:
-    answers = decoder.decode(POINTS, _all)
+    answers = _decode(decoder, POINTS)
     assert answers.point.tolist() == [n for n in range(len(POINTS)) for _ in range(CANDIDATES)]
     assert answers.candidate.tolist() == list(range(CANDIDATES)) * len(POINTS)
     assert answers.logits.dtype == answers.scores.dtype == torch.float32
@@ -79,12 +84,12 @@ def test_every_point_gets_what_sam_decode_gives_it_in_order(sam: Sam, tokens: Te
 
 
 def test_points_as_float64_are_the_same_points(decoder: PointDecoder) -> None:
-    _assert_equal(decoder.decode(POINTS.double(), _all), decoder.decode(POINTS, _all))
+    _assert_equal(_decode(decoder, POINTS.double()), _decode(decoder, POINTS))
 
 
 def test_bfloat16_gives_nearly_the_masks_of_float32(checkpoint: Checkpoint, tokens: Tensor, sam: Sam) -> None:
     quick = PointDecoder(Sam(checkpoint, torch.device("cpu"), torch.bfloat16), tokens.bfloat16())
-    answers = quick.decode(POINTS[:4], _all)
+    answers = _decode(quick, POINTS[:4])
     ious: list[float] = []
     for number, (logits, scores) in enumerate(_stock(sam, tokens, POINTS[:4])):
         torch.testing.assert_close(answers.scores[number], scores, rtol=0, atol=0.03)
@@ -96,7 +101,7 @@ def test_bfloat16_gives_nearly_the_masks_of_float32(checkpoint: Checkpoint, toke
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_only_masks_that_are_wanted_are_made(checkpoint: Checkpoint, tokens: Tensor, dtype: torch.dtype) -> None:
     decoder = PointDecoder(Sam(checkpoint, torch.device("cpu"), dtype), tokens.to(dtype))
-    everything = decoder.decode(POINTS, _all)
+    everything = _decode(decoder, POINTS)
     asked: list[Tensor] = []
 
     def wanted(scores: Tensor) -> Tensor:
@@ -105,7 +110,7 @@ def test_only_masks_that_are_wanted_are_made(checkpoint: Checkpoint, tokens: Ten
         mask[1, 2] = mask[3, 0] = mask[3, 2] = mask[5, 1] = True
         return mask
 
-    some = decoder.decode(POINTS, wanted)
+    some = _decode(decoder, POINTS, wanted)
     assert len(asked) == 1 and torch.equal(asked[0], everything.scores)
     assert torch.equal(some.scores, everything.scores)
     assert list(zip(some.point.tolist(), some.candidate.tolist(), strict=True)) == [(1, 2), (3, 0), (3, 2), (5, 1)]
@@ -115,17 +120,17 @@ def test_only_masks_that_are_wanted_are_made(checkpoint: Checkpoint, tokens: Ten
 
 
 def test_where_nothing_is_wanted_scores_are_given_and_no_masks(decoder: PointDecoder) -> None:
-    answers = decoder.decode(POINTS, lambda scores: scores > 2)
+    answers = _decode(decoder, POINTS, lambda scores: scores > 2)
     assert answers.scores.shape == (len(POINTS), CANDIDATES)
     assert answers.logits.shape == (0, 256, 256) and len(answers.point) == len(answers.candidate) == 0
 
 
-@pytest.mark.parametrize("count", [1, 2, 40])
+@pytest.mark.parametrize("count", [1, 2, 12])
 def test_few_or_many_points_at_once_give_nearly_the_same(sam: Sam, decoder: PointDecoder, count: int) -> None:
     points = torch.rand(count, 2, generator=torch.Generator().manual_seed(3)) * torch.tensor([1024.0, 400.0])
-    together = decoder.decode(points, lambda scores: scores > 0.9)
+    together = _decode(decoder, points, lambda scores: scores > 0.9)
     for number, point in enumerate(points):
-        alone = decoder.decode(point[None], lambda scores: scores > 0.9)
+        alone = _decode(decoder, point[None], lambda scores: scores > 0.9)
         torch.testing.assert_close(together.scores[number], alone.scores[0], rtol=0, atol=SCORES)
         mine = together.point == number
         assert torch.equal(together.candidate[mine], alone.candidate)
@@ -141,45 +146,40 @@ def test_the_points_of_a_gpu_go_together_and_get_nearly_the_same(
     together = PointDecoder(sam, tokens)
     together._each, together._parts = False, 1
     together._image, together._positions = (torch.cat(together._image),), (sam.positions,)
-    ours, expected = together.decode(POINTS, lambda scores: scores > 2), decoder.decode(POINTS, _all)
+    ours, expected = _decode(together, POINTS, lambda scores: scores > 2), _decode(decoder, POINTS)
     assert torch.equal(ours.point, expected.point) and torch.equal(ours.candidate, expected.candidate)
     torch.testing.assert_close(ours.scores, expected.scores, rtol=0, atol=SCORES)
     torch.testing.assert_close(ours.logits, expected.logits, rtol=0, atol=LOGITS)
 
 
-def _in_the_crew(decoder: PointDecoder) -> Answers:
-    return crew().map(decoder.decode, [POINTS], [_all])[0]
-
-
 def test_the_same_call_gives_the_same_bits_also_in_many_threads(sam: Sam, tokens: Tensor) -> None:
     decoder = PointDecoder(sam, tokens)
-    first = _in_the_crew(decoder)
+    first = _decode(decoder, POINTS)
     with ThreadPoolExecutor(4) as pool:
-        for other in pool.map(lambda _: _in_the_crew(decoder), range(6)):
+        for other in pool.map(lambda _: _decode(decoder, POINTS), range(6)):
             _assert_equal(other, first)
-    _assert_equal(_in_the_crew(PointDecoder(sam, tokens)), first)
+    _assert_equal(_decode(PointDecoder(sam, tokens), POINTS), first)
 
 
 def test_the_number_of_threads_changes_no_bit(sam: Sam, tokens: Tensor, threads: None) -> None:
-    """Decoded by the crew, as a search does it: each of its threads computes alone."""
     answers: list[Answers] = []
     for count in (1, 2, 3):
         torch.set_num_threads(count)
         assert crew().size == count
-        answers.append(_in_the_crew(PointDecoder(sam, tokens)))
+        answers.append(_decode(PointDecoder(sam, tokens), POINTS))
     _assert_equal(answers[1], answers[0])
     _assert_equal(answers[2], answers[0])
 
 
 def test_tokens_and_points_are_left_as_they_were(sam: Sam, tokens: Tensor) -> None:
     image, points = tokens.clone(), POINTS.clone()
-    PointDecoder(sam, tokens).decode(points, _all)
+    _decode(PointDecoder(sam, tokens), points)
     assert torch.equal(image, tokens) and torch.equal(points, POINTS)
 
 
 def test_neither_gradients_nor_autocast_reach_in(decoder: PointDecoder) -> None:
-    expected = decoder.decode(POINTS[:1], _all)
+    expected = _decode(decoder, POINTS[:1])
     with torch.enable_grad(), torch.autocast("cpu", torch.bfloat16):
-        answers = decoder.decode(POINTS[:1], _all)
+        answers = _decode(decoder, POINTS[:1])
     _assert_equal(answers, expected)
     assert not answers.logits.requires_grad

@@ -96,7 +96,7 @@ def test_proposals_are_chosen_from_again_and_again_as_everything_would(image: Op
 
 def test_tiles_are_chosen_from_as_everything_would(image: OpenImage) -> None:
     """With parts to join: what the lower floors kept besides must not matter."""
-    tiles: dict[str, Any] = {"points_per_side": 5, "tiles": 256}
+    tiles: dict[str, Any] = {"points_per_side": 4, "tiles": 256, "whole": False}
     proposals = image.proposals(**tiles)
     assert sum(candidate.is_cut for candidate in proposals.finds.candidates) > 10
     assert _bits(proposals.filter()) == _bits(image.everything(**tiles))
@@ -201,6 +201,8 @@ def test_too_little_memory_is_named_with_what_is_needed(image: OpenImage) -> Non
     with pytest.raises(SettingsError, match="max_memory"):
         image.everything(**GRID, max_memory=least - 1)
     assert image.everything(**GRID, **LOW, max_memory=least).points == 16
+    with pytest.raises(SettingsError, match="max_memory"):  # a tile's pixels are copied
+        image.everything(**GRID, tiles=64, max_memory=least)
 
 
 def test_a_blank_picture_has_no_parts(strip_segmenter: Segmenter) -> None:
@@ -233,7 +235,7 @@ def test_pictures_of_any_size_are_searched(
     assert found.label_map().shape == size[::-1] and len(found.parents) == len(found)
 
 
-@pytest.mark.parametrize("options", [{}, {"crop_n_layers": 1}, {"tiles": 64}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"crop_n_layers": 1}, {"tiles": 256}], ids=str)
 def test_in_a_window_everything_stays_in_the_window_and_in_the_images_frame(
     image: OpenImage, options: dict[str, Any]
 ) -> None:
@@ -268,18 +270,18 @@ def test_points_on_the_very_edge_are_asked_and_decoded_again(image: OpenImage) -
         assert mask.logits.shape == (256, 256)
 
 
-def test_an_adaptive_search_finds_no_other_masks_and_asks_less(strip_segmenter: Segmenter, photo: np.ndarray) -> None:
-    """What it finds, the coarse or the full grid finds, to the bit."""
+def test_an_adaptive_search_finds_what_the_full_one_finds_with_fewer_points(
+    strip_segmenter: Segmenter, photo: np.ndarray
+) -> None:
+    """Each of its candidates is one of the full grid's, to the bit."""
     image = strip_segmenter.open(photo)
 
     def candidates(**options: Any) -> tuple[set[tuple[Any, ...]], int]:
-        finds = image.proposals(floor_score=0.8, floor_stability=0.9, **options).finds
+        finds = image.proposals(points_per_side=8, floor_score=0.8, floor_stability=0.9, **options).finds
         return {_key(candidate) for candidate in finds.candidates}, finds.points
 
-    adaptive, points = candidates(points_per_side=10, adaptive=True)
-    (full, _), (coarse, _) = candidates(points_per_side=10), candidates(points_per_side=5)
-    assert coarse < adaptive < full | coarse
-    assert 25 < points < 100
+    (adaptive, fewer), (full, points) = candidates(adaptive=True), candidates()
+    assert adaptive < full and 16 < fewer < points == 64
 
 
 def test_embeddings_without_pixels_are_searched_whole(image: OpenImage) -> None:

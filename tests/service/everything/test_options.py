@@ -136,10 +136,11 @@ def test_a_plan_is_the_whole_first_and_then_its_tiles() -> None:
     assert [crop.window for crop in Search(tiles=64, whole=False).plan((64, 64))] == [(0, 0, 64, 64)]
 
 
-def test_a_coarse_grid_has_half_the_points_a_side_in_each_crop() -> None:
+def test_every_second_point_a_side_is_asked_first_in_each_crop() -> None:
     search = Search(points_per_side=16, adaptive=True, crop_n_layers=1, crop_n_points_downscale_factor=4)
     assert [search.coarse_side(crop) for crop in search.plan((200, 100))] == [8, 2, 2, 2, 2]
-    assert Search(points_per_side=1, adaptive=True).coarse_side(Search(points_per_side=1).plan((9, 9))[0]) == 0
+    assert Search(points_per_side=7, adaptive=True).coarse_side(Search(points_per_side=7).plan((9, 9))[0]) == 4
+    assert search.coarse_side(search.plan((9, 9))[0]) == 8 and Search().coarse_side(search.plan((9, 9))[0]) == 0
 
 
 def test_the_plan_of_a_hundred_thousand_tiles_takes_little_room() -> None:
