@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ...models.crew import crew
-from ...models.errors import SettingsError
+from ...models.errors import SettingsError, WeightsError
 from ...models.frame import GRID, LOW_RES, Frame
 from ...models.point_decoder import Answers, PointDecoder
 from ...models.sam import Sam
@@ -165,6 +165,8 @@ class Looking:
     def _candidates(self, decoder: PointDecoder, ruler: Ruler, crop: int, points: np.ndarray) -> list[Candidate]:
         floor, frame = self._search.floor_score, ruler.frame
         answers = decoder.decode(frame.to_model(torch.from_numpy(points)), lambda scores: _above(scores, floor))
+        if not answers.scores.isfinite().all():
+            raise WeightsError("the model answers with no numbers (NaN): its weights are unusable")
         kept = _above(answers.scores[answers.point, answers.candidate], floor)
         kept = (kept & ruler.passes_screen(answers.logits, self._search.floor_stability)).nonzero()[:, 0]
         return self._measured(_only(answers, kept), ruler, crop, points)

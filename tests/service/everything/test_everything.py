@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from clickmask import ClosedError, Found, OpenImage, Segmenter, SettingsError
+from clickmask import ClosedError, Found, OpenImage, Segmenter, SettingsError, WeightsError
 from clickmask.service.everything.search import Candidate
 
 LOW: dict[str, Any] = {"pred_iou_thresh": 0.7, "stability_score_thresh": 0.8}
@@ -289,6 +289,21 @@ def test_embeddings_without_pixels_are_searched_whole(image: OpenImage) -> None:
     assert len(bare.everything(**GRID)) == len(image.everything(**GRID))
     with pytest.raises(ClosedError, match="pixels"):
         bare.everything(**GRID, tiles=64)
+
+
+@pytest.mark.parametrize("thresholds", [{}, {"pred_iou_thresh": 0, "stability_score_thresh": 0}], ids=str)
+def test_a_model_that_answers_with_no_numbers_is_named(
+    tiny_sam_state: dict[str, torch.Tensor], cache_folder: Path, strip: np.ndarray, thresholds: dict[str, Any]
+) -> None:
+    """Rather than an empty list; as a click does it."""
+    state = {name: tensor.clone() for name, tensor in tiny_sam_state.items()}
+    for layer in ("0", "2"):  # finite, but not their products
+        state[f"mask_decoder.iou_prediction_head.layers.{layer}.weight"].fill_(3e38)
+    image = Segmenter(state, device="cpu", precision="float32", cache_dir=cache_folder).open(strip)
+    with pytest.raises(WeightsError, match="no numbers"):
+        image.click(500, 30)
+    with pytest.raises(WeightsError, match="no numbers"):
+        image.everything(points_per_side=2, **thresholds)
 
 
 def test_a_floor_is_for_proposals(image: OpenImage) -> None:
