@@ -9,6 +9,7 @@ already, and what is computed does not depend on who computed it, nor on how man
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ import torch
 
 R = TypeVar("R")
 
+LONGEST_END = 10.0  # seconds that a program waits at its end for what a thread does
+
 
 class Crew:
     """So many threads that compute, without gradients.
@@ -30,13 +33,15 @@ class Crew:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._jobs: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._lock = threading.Lock()
+        self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()  # None: the end
+        self._lock, self._threads = threading.Lock(), list[threading.Thread]()
         self._spare = size  # threads without a job of their own, less jobs that wait for one
         for number in range(size if size > 1 else 0):
             is_ready = threading.Event()
             name = f"clickmask-crew-{number}"
-            threading.Thread(target=self._serve, args=(is_ready,), name=name, daemon=True).start()
+            thread = threading.Thread(target=self._serve, args=(is_ready,), name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
             is_ready.wait()
 
     def map(self, function: Callable[..., R], *columns: Sequence[Any]) -> list[R]:
@@ -70,6 +75,13 @@ class Crew:
         parts.work()
         return parts.wait()
 
+    def end(self) -> None:
+        """Have the threads finish what they do, and wait for them."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join(LONGEST_END)
+
     def _do(self, future: Future[R], function: Callable[..., R], row: tuple[Any, ...]) -> None:
         try:
             _fulfil(future, function, row)
@@ -87,6 +99,8 @@ class Crew:
         with torch.inference_mode():
             while True:
                 job = self._jobs.get()
+                if job is None:
+                    return
                 job()
                 del job  # what it held is not kept while nothing happens
 
@@ -142,6 +156,11 @@ class _Crews:
         self._lock = threading.Lock()
         self._crews: dict[int, Crew] = {}
 
+    def end(self) -> None:
+        """At the end of the program: a thread that is still in torch when Python goes takes the process down."""
+        for one in self._crews.values():
+            one.end()
+
     def here(self) -> Crew:
         """The one as large as torch's threads in the calling thread, made when it is first asked for."""
         with self._lock:  # the question too: see `_compute_alone`
@@ -153,6 +172,7 @@ class _Crews:
 
 _here = threading.local()  # crew: the one whose thread this is
 _crews = _Crews()
+atexit.register(_crews.end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_crews.forget)
 

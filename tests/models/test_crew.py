@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -126,3 +128,18 @@ def _in_new_thread(function: Callable[[], Any]) -> Any:
     thread.start()
     thread.join()
     return values[0]
+
+
+def test_no_thread_computes_any_more_when_the_program_ends() -> None:
+    """One that is still in torch when Python goes ends the process with an abort, now and then."""
+    script = """
+import atexit, threading
+atexit.register(lambda: print(sorted(thread.name for thread in threading.enumerate())))
+import torch
+from clickmask.models.crew import crew
+torch.set_num_threads(3)
+assert crew().map(lambda n: float(torch.ones(n).sum()), [1, 2]) == [1, 2]
+assert threading.active_count() == 4
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip()) == (0, "['MainThread']"), done.stderr
