@@ -72,7 +72,7 @@ class Search:
     crop_n_points_downscale_factor: of them.
     stability_score_offset: logits.
     adaptive: every second point in every second row first, then of the others those that no small find covers yet:
-    quicker, and it misses a little (benchmarks/README.md).
+    quicker, and it misses a little (tests/service/everything/test_recall.py).
     tiles: pixels a side of tiles that are looked at at full resolution, or "auto" (1024, for images over 1536): for
     huge images and small objects. tile_halo: the share of a tile that neighbours see too. What a tile's edge cuts is
     joined with its other half. whole: look at the image as a whole too.

@@ -22,7 +22,7 @@ from .runs import Runs
 
 CPU_CHUNK, GPU_CHUNK = 2, 128  # points at a time; on a CPU for each thread, and the last bits depend on it
 EDGE = 20  # pixels; a mask whose box ends so near to the edge of its crop may be cut off there
-SMALL = 2.0  # coarse cells: a find up to this large covers the finer points in it, in an adaptive search
+SMALL = 64.0  # coarse cells: a find up to this large covers the finer points in it, in an adaptive search
 
 
 @dataclass(frozen=True, eq=False)
