@@ -15,16 +15,16 @@ MEGABYTE = 2**20
 
 def _measured(*arguments: object) -> int:
     command = [sys.executable, PROBE, *map(str, arguments)]
-    alone = {**os.environ, "OMP_NUM_THREADS": "2"}  # as many on any machine: each has buffers of its own
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}  # threads that wait for each other wait long beside other tests
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=alone)
     assert done.returncode == 0, done.stderr
     return int(done.stdout)
 
 
 def test_a_hundred_megapixels_in_tiles_take_no_more_than_max_memory(tmp_path: Path) -> None:
-    """The photo alone has 300 MB, and each tile, which is copied to be encoded, 50."""
-    limit = 330 * MEGABYTE
-    assert _measured("peak", 10_000, 4096, limit, tmp_path) < limit
+    """The photo alone has 300 MB, and each tile, which is copied to be encoded, 100."""
+    limit = 420 * MEGABYTE
+    assert _measured("peak", 10_000, 5800, limit, tmp_path) < limit
 
 
 @pytest.mark.soak
