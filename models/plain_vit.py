@@ -81,7 +81,10 @@ def attention(attn: Any, qkv: Tensor) -> Tensor:
     spare = -(channels + height + width) % WIDTH_STEP
     queries = F.pad(torch.cat([q * channels**-0.5, by_row, by_column], -1), (0, spare))
     places = F.pad(own_place(height, width, q), (0, spare)).expand(*k.shape[:3], -1)
-    heard = F.scaled_dot_product_attention(queries, torch.cat([k, places], -1), v, scale=1.0)
+    keys = torch.cat([k, places], -1)
+    if q.device.type == "cpu":  # its fused kernel wants values as wide as keys, and gains more than the width costs
+        v = F.pad(v, (0, keys.shape[-1] - channels))
+    heard = F.scaled_dot_product_attention(queries, keys, v, scale=1.0)[..., :channels]
     return heard.transpose(1, 2).reshape(batch, height, width, -1)
 
 
