@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
+from ...models.device_errors import is_device_error
 from ..segmenter import READ_AHEAD, Segmenter
 from .journal import Record
 from .plan import Job
@@ -49,7 +50,7 @@ def answer(opened: Opened, segmenter: Segmenter, question: Question) -> Answered
     try:
         answers = question.ask(opened.job.source.name, segmenter.open(opened.picture))
     except Exception as error:  # of one photo; the others are none the worse for it
-        if "CUDA error" in str(error):  # ... but no other would come through
+        if is_device_error(error):  # ... but no other would come through
             raise
         return failed(opened.stamp, error)
     return Answered(opened.job, opened.stamp, opened.picture, answers)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from ...models.crew import crew
+from ...models.device_errors import is_device_error
 from ...models.frame import Frame
 from ..everything.search import Finds, Progress
 from ..images import Picture
@@ -118,7 +119,7 @@ class Engine:
         except torch.OutOfMemoryError:
             return None  # the exception holds the frames, and they the memory: whoever goes on must have left it
         except Exception as error:
-            if _is_device_error(error):
+            if is_device_error(error):
                 self._on_broken(type(error).__name__)
                 return [ApiError(503, "broken", "the device failed; the server restarts", retry_after=10)] * len(works)
             if len(works) == 1:
@@ -140,11 +141,6 @@ class Engine:
 
 def _answer(work: Decode, multimask: bool) -> Any:
     return work.finish(ask_together([(work.image, work.prompt)], multimask=multimask)[0])
-
-
-def _is_device_error(error: Exception) -> bool:
-    accelerator = getattr(torch, "AcceleratorError", ())
-    return isinstance(error, accelerator) or (isinstance(error, RuntimeError) and "CUDA error" in str(error))
 
 
 def _give_back_memory() -> None:
