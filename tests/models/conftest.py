@@ -1,4 +1,4 @@
-"""A server on this machine for the tests of downloading."""
+"""The embedded weights on a photo, for the decoders' tests, and a server on this machine for those of downloading."""
 
 from __future__ import annotations
 
@@ -7,11 +7,38 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import cv2
 import pytest
+import torch
+from torch import Tensor
 
 from clickmask.models import transfer
+from clickmask.models.checkpoints import Checkpoint, load_checkpoint
+from clickmask.models.frame import Frame
+from clickmask.models.sam import Sam
 from clickmask.models.variants import VARIANTS, Variant
+
+PHOTO = Path(__file__).resolve().parents[2] / "examples" / "photos" / "fig.jpg"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return load_checkpoint("vit_t", cache_dir=tmp_path_factory.mktemp("none"))
+
+
+@pytest.fixture(scope="module")
+def sam(checkpoint: Checkpoint) -> Sam:
+    return Sam(checkpoint, torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(scope="module")
+def tokens(sam: Sam) -> Tensor:
+    """(4096, 256): a low strip of a photo, encoded for real; the rest is padding."""
+    pixels = torch.from_numpy(cv2.imread(str(PHOTO), cv2.IMREAD_COLOR_RGB)[200:600])
+    with torch.inference_mode():
+        return sam.encode(pixels, Frame.whole(1024, 400))
 
 
 @dataclass

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import pytest
 import torch
 from segment_anything.modeling import MaskDecoder as OriginalDecoder
@@ -15,31 +13,11 @@ from segment_anything.modeling import TwoWayTransformer
 from torch import Tensor
 
 import clickmask.models.sam as models_sam
-from clickmask.models.checkpoints import Checkpoint, load_checkpoint
+from clickmask.models.checkpoints import Checkpoint
 from clickmask.models.crew import Crew
-from clickmask.models.frame import Frame
 from clickmask.models.sam import PromptTensors, Sam
 
-PHOTO = Path(__file__).resolve().parents[2] / "examples" / "photos" / "fig.jpg"
 LOGITS, SCORES = 1e-3, 1e-4  # bounds against the original, and of a batch against one by one
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    return load_checkpoint("vit_t", cache_dir=tmp_path_factory.mktemp("none"))
-
-
-@pytest.fixture(scope="module")
-def sam(checkpoint: Checkpoint) -> Sam:
-    return Sam(checkpoint, torch.device("cpu"), torch.float32)
-
-
-@pytest.fixture(scope="module")
-def tokens(sam: Sam) -> Tensor:
-    """(4096, 256): a low strip of a photo, encoded for real; the rest is padding."""
-    pixels = torch.from_numpy(cv2.imread(str(PHOTO), cv2.IMREAD_COLOR_RGB)[200:600])
-    with torch.inference_mode():
-        return sam.encode(pixels, Frame.whole(1024, 400))
 
 
 class _Original(NamedTuple):

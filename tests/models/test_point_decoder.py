@@ -4,41 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import cv2
 import pytest
 import torch
 from torch import Tensor
 
-from clickmask.models.checkpoints import Checkpoint, load_checkpoint
+from clickmask.models.checkpoints import Checkpoint
 from clickmask.models.crew import crew
-from clickmask.models.frame import Frame
 from clickmask.models.mask_decoder import MaskDecoder
 from clickmask.models.point_decoder import CANDIDATES, Answers, PointDecoder, Wanted
 from clickmask.models.sam import PromptTensors, Sam
 
-PHOTO = Path(__file__).resolve().parents[2] / "examples" / "photos" / "fig.jpg"
 LOGITS, SCORES = 1e-3, 1e-4  # bounds in float32
 POINTS = torch.tensor([[600.0, 200.0], [900.5, 40.25], [100.0, 350.0], [450.5, 220.0], [0.0, 0.0], [1024.0, 400.0]])
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    return load_checkpoint("vit_t", cache_dir=tmp_path_factory.mktemp("none"))
-
-
-@pytest.fixture(scope="module")
-def sam(checkpoint: Checkpoint) -> Sam:
-    return Sam(checkpoint, torch.device("cpu"), torch.float32)
-
-
-@pytest.fixture(scope="module")
-def tokens(sam: Sam) -> Tensor:
-    """(4096, 256): a low strip of a photo, encoded for real; the rest is padding."""
-    pixels = torch.from_numpy(cv2.imread(str(PHOTO), cv2.IMREAD_COLOR_RGB)[200:600])
-    with torch.inference_mode():
-        return sam.encode(pixels, Frame.whole(1024, 400))
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from clickmask import Found, Segmenter
 from clickmask.service.everything.suppression import boxes_meet
 
 IOU = 0.9
+FIGURES = logging.getLogger("figures")
 
 
 def _recall(full: Found, other: Found) -> float:
@@ -39,7 +41,6 @@ def test_an_adaptive_search_finds_nine_tenths_with_fewer_points(segmenter: Segme
         full, quick = image.everything(), image.everything(adaptive=True)
         recalls.append(_recall(full, quick))
         shares.append(quick.points / full.points)
-        print(f"{path.stem}: {len(full)} masks, recall {recalls[-1]:.3f}, {shares[-1]:.1%} of the points")
-    print(f"mean recall {sum(recalls) / len(recalls):.3f}, mean share {sum(shares) / len(shares):.3f}")
+        FIGURES.warning("%s: %d masks, recall %.3f, %.3f of the points", path.stem, len(full), recalls[-1], shares[-1])
     assert sum(recalls) / len(recalls) > 0.9 and min(recalls) > 0.75
     assert sum(shares) / len(shares) < 0.8
