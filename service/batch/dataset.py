@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-from ..files import write_atomic
 from ..formats.coco import coco_categories
+from .outlet import Outlet
 
 DOCUMENT = "instances_coco.json"
 
 
-def write_dataset(out: Path, parts: Sequence[str]) -> None:
-    """Put the parts (paths in the output folder, in their order) together. Raises OutputError."""
+def write_dataset(out: Outlet, parts: Sequence[str]) -> None:
+    """Put the parts (paths in the output folder, in their order) together. Raises OutputError or StoppedError."""
     names = {row["name"] for part in _documents(out, parts) for row in part["categories"]}
-    write_atomic(out / DOCUMENT, _pieces(out, parts, coco_categories(sorted(names))))
+    out.write(DOCUMENT, _pieces(out, parts, coco_categories(sorted(names))))
 
 
-def _pieces(out: Path, parts: Sequence[str], categories: list[dict[str, Any]]) -> Iterator[bytes]:
+def _pieces(out: Outlet, parts: Sequence[str], categories: list[dict[str, Any]]) -> Iterator[bytes]:
     info = next((document["info"] for document in _documents(out, parts[:1])), {})
     yield _line({"info": info, "licenses": [], "categories": categories})[:-1] + b', "images": '
     yield from _listed(_images(_documents(out, parts)))
@@ -46,8 +45,8 @@ def _annotations(documents: Iterable[dict[str, Any]], ids: dict[str, int]) -> It
             yield {**row, "id": count, "image_id": image, "category_id": own[row["category_id"]]}
 
 
-def _documents(out: Path, parts: Iterable[str]) -> Iterator[dict[str, Any]]:
-    return (json.loads((out / part).read_bytes()) for part in parts)
+def _documents(out: Outlet, parts: Iterable[str]) -> Iterator[dict[str, Any]]:
+    return (json.loads(out.read(part)) for part in parts)
 
 
 def _listed(items: Iterable[dict[str, Any]]) -> Iterator[bytes]:

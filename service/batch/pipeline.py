@@ -8,72 +8,84 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
+from typing import Protocol
 
-from ...models.device_errors import is_device_error
-from ..segmenter import READ_AHEAD, Segmenter
 from .journal import Record
 from .plan import Job
-from .questions import Question
-from .reading import Opened, Read, failed, read
+from .reading import Opened, Read
 from .writing import Answered
 
 _WRITE_BEHIND = 2  # photos whose files wait to be written
-_DECODERS = 2
 _PATIENCE = 0.2  # seconds after which a waiting stage looks whether the other is still there
 
 Item = tuple[Job, Answered | Record]
 
 
+class Reads(Protocol):
+    """Photos that are being decoded, in their order."""
+
+    def take(self, most: int) -> list[tuple[Job, Read]]:
+        """The next ones, at least one; none at the end."""
+        ...
+
+    def close(self) -> None:
+        """Begin no more."""
+        ...
+
+
 def work(
-    jobs: Iterable[Job], segmenter: Segmenter, question: Question, out: Path, write: Callable[[Item], None]
+    reads: Reads,
+    answer: Callable[[Sequence[Opened]], Sequence[Answered | Record]],
+    write: Callable[[Item], None],
+    *,
+    together: int = 1,
 ) -> None:
-    """Do all jobs. `write` gets them in their order, in a thread of its own.
+    """Do all there is. `answer` gets up to `together` photos, `write` their answers in order, in a thread of its own.
 
     What `write` raises ends the work and is raised here; an interrupt lets it finish the photo it is at.
     """
     writer = _Writer(write)
     try:
-        for job, found in _read_ahead(jobs, out):
-            writer.put((job, answer(found, segmenter, question) if isinstance(found, Opened) else found))
+        while taken := reads.take(together):
+            opened = [found for _, found in taken if isinstance(found, Opened)]
+            answers = iter(answer(opened) if opened else ())
+            items = [(job, next(answers) if isinstance(found, Opened) else found) for job, found in taken]
+            del taken, opened  # the pixels are the writer's to hold now
+            for item in items:
+                writer.put(item)
+            del items, answers
         writer.finish()
     except BaseException:
         writer.abandon()
         raise
-
-
-def answer(opened: Opened, segmenter: Segmenter, question: Question) -> Answered | Record:
-    """Encode a photo and ask it. What goes wrong is told in a record, unless the device broke."""
-    try:
-        answers = question.ask(opened.job.source.name, segmenter.open(opened.picture))
-    except Exception as error:  # of one photo; the others are none the worse for it
-        if is_device_error(error):  # ... but no other would come through
-            raise
-        return failed(opened.stamp, error)
-    return Answered(opened.job, opened.stamp, opened.picture, answers)
-
-
-def _read_ahead(jobs: Iterable[Job], out: Path) -> Iterator[tuple[Job, Read]]:
-    rest = iter(jobs)
-    pool = ThreadPoolExecutor(_DECODERS, thread_name_prefix="clickmask-read")
-    try:
-        waiting: deque[tuple[Job, Future[Read]]] = deque()
-
-        def submit(count: int) -> None:
-            waiting.extend((job, pool.submit(read, job, out)) for job in islice(rest, count))
-
-        submit(READ_AHEAD)
-        while waiting:
-            job, found = waiting.popleft()
-            submit(1)
-            result = found.result()
-            del found  # the pixels are the caller's to hold, no longer ours
-            yield job, result
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        reads.close()
+
+
+class ReadAhead:
+    """Jobs, a few of which are decoded ahead by threads."""
+
+    def __init__(self, jobs: Iterable[Job], read: Callable[[Job], Read], *, ahead: int, threads: int) -> None:
+        self._rest, self._read, self._ahead = iter(jobs), read, ahead
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="clickmask-read")
+        self._waiting: deque[tuple[Job, Future[Read]]] = deque()
+
+    def take(self, most: int) -> list[tuple[Job, Read]]:
+        """Waits for as many as there are, up to `most`."""
+        self._submit(self._ahead + most - len(self._waiting))
+        taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        self._submit(self._ahead - len(self._waiting))
+        return [(job, future.result()) for job, future in taken]
+
+    def close(self) -> None:
+        """Those that wait are let go."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, count: int) -> None:
+        self._waiting.extend((job, self._pool.submit(self._read, job)) for job in islice(self._rest, max(count, 0)))
 
 
 class _Writer:
@@ -120,5 +132,6 @@ class _Writer:
                 if item is None:
                     return
                 self._write(item)
+                del item
         except Exception as error:
             self._error = error

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from .journal import DONE, SKIPPED, History, Record
+from .outlet import Outlet
 from .sources import Source
 
 
@@ -32,7 +31,7 @@ class Plan:
 
 
 def make_plan(
-    sources: Iterable[Source], bases: Mapping[str, str], history: History, out: Path, *, verify: bool = False
+    sources: Iterable[Source], bases: Mapping[str, str], history: History, out: Outlet, *, verify: bool = False
 ) -> Plan:
     """Nothing that is done is done twice; what changed, or whose files are gone, is done again.
 
@@ -63,15 +62,6 @@ def is_same_file(record: Record, path: str) -> bool:
     return (now.st_size, now.st_mtime_ns) == (record.size, record.mtime_ns)
 
 
-def are_there(record: Record, out: Path, *, verify: bool = False) -> bool:
+def are_there(record: Record, out: Outlet, *, verify: bool = False) -> bool:
     """Whether all files of a record lie in the output folder, by size or (verify) by content."""
-    return all(_is_there(out / path, size, digest if verify else None) for path, size, digest in record.outputs)
-
-
-def _is_there(path: Path, size: int, digest: str | None) -> bool:
-    try:
-        if os.path.getsize(path) != size:
-            return False
-        return digest is None or hashlib.sha256(path.read_bytes()).hexdigest() == digest
-    except OSError:
-        return False
+    return all(out.has(path, size, digest if verify else None) for path, size, digest in record.outputs)

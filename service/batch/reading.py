@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from ...models.errors import ClickmaskError, ImageError
+from ...models.frame import Frame
 from ..image_headers import sniff
 from ..images import Picture, read_picture
 from .journal import DONE, FAILED, SKIPPED, Record
 from .naming import safe
+from .outlet import Outlet
 from .plan import Job, are_there
 
 _HEAD = 64
@@ -28,11 +29,16 @@ class Opened:
     stamp: Record
     picture: Picture
 
+    @property
+    def whole(self) -> tuple[Picture, Frame]:
+        """The picture, all of which is to be encoded."""
+        return self.picture, Frame.whole(*self.picture.size)
+
 
 Read = Opened | Record  # a record where there is nothing to segment: a failure, no photo, or done already
 
 
-def read(job: Job, out: Path) -> Read:
+def read(job: Job, out: Outlet) -> Read:
     """Decode a photo. What goes wrong is told in a record: it costs this photo alone."""
     stamp = Record(job.source.name, FAILED, base=job.base)
     try:
@@ -59,7 +65,7 @@ def failed(stamp: Record, error: Exception) -> Record:
     return replace(stamp, state=FAILED, kind=type(error).__name__, reason=reason, outputs=(), objects=0)
 
 
-def _opened(job: Job, stamp: Record, data: bytes, out: Path) -> Read:
+def _opened(job: Job, stamp: Record, data: bytes, out: Outlet) -> Read:
     stamp = replace(stamp, sha256=hashlib.sha256(data).hexdigest())
     before = job.previous
     same = before is not None and (before.state, before.sha256, before.base) == (DONE, stamp.sha256, job.base)

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...models.errors import OutputError, SettingsError, StoppedError
-from ..files import write_atomic
 from ..formats.yolo import write_data_yaml
-from ..segmenter import Segmenter
 from .dataset import DOCUMENT, write_dataset
-from .journal import DONE, History, Journal
+from .journal import DONE, History, Journal, Record
 from .lock import locked
 from .naming import name_bases
-from .pipeline import Item, work
+from .outlet import Outlet, stopped
 from .plan import Plan, are_there, make_plan
 from .questions import Question
 from .report import FINISHED, INTERRUPTED, STOPPED, Report
-from .settings import Formats, agree, fingerprint, lasting
+from .settings import Formats, agree, fingerprint
 from .shards import Shard
-from .sources import STATE, Scan
-from .writing import COCO, Shelf, part_of, remove
+from .sources import Scan
+from .task import Task
+from .writing import COCO, part_of
+
+if TYPE_CHECKING:  # with workers, this process need not wait for torch
+    from ..segmenter import Segmenter
+    from .hands import Hands
 
 YOLO, CLASSES = "yolo", "data.yaml"
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
@@ -42,7 +45,7 @@ class Batch:
     scan: Scan
     question: Question
     formats: Formats
-    out: Path
+    out: Outlet
     shard: Shard = field(default_factory=Shard)
     verify: bool = False
     restart: bool = False
@@ -50,40 +53,43 @@ class Batch:
     @property
     def state(self) -> Path:
         """The folder of journal, lock, status and parts."""
-        return self.out / STATE
+        return self.out.state
 
 
 def run(batch: Batch, open_segmenter: Callable[[], Segmenter], show: Callable[[Report], None]) -> Report:
-    """Do what is left to do. `show` is called with the report as it changes, from another thread.
+    """Do what is left to do, with a segmenter of this process; else as `run_with`."""
+
+    def open_hands() -> AbstractContextManager[Hands]:
+        from .hands import Here
+
+        return nullcontext(Here(open_segmenter()))
+
+    return run_with(batch, open_hands, show)
+
+
+def run_with(
+    batch: Batch, open_hands: Callable[[], AbstractContextManager[Hands]], show: Callable[[Report], None]
+) -> Report:
+    """Do what is left to do. `show` is called with the report as it changes, from whatever thread.
 
     Raises OutputError when another run is at it, SettingsError when the folder holds results of other settings,
     StoppedError when the disk takes no more; KeyboardInterrupt passes, once what was being written is written.
     """
-    check_out(batch.out)
+    batch.out.check()
     batch = replace(batch, formats=batch.formats.of_classes(batch.question.labels()))
     report = Report(batch.state, batch.shard.suffix, show=show)
     with _stops_cleanly():
         batch.state.mkdir(parents=True, exist_ok=True)
-        with locked(batch.state, batch.shard, str(batch.out)):
+        with locked(batch.state, batch.shard, batch.out.title):
             _prepare(batch)
-            segmenter = open_segmenter()
-            own = fingerprint(segmenter.provenance, batch.question, batch.formats)
-            agree(batch.state / "settings.json", own, str(batch.out))
-            with _ends_with_a_summary(report):
-                _work(batch, segmenter, report)
-                _join(batch)
+            with open_hands() as hands:
+                plan = _plan(batch, report)  # meanwhile workers load their model
+                own = fingerprint(hands.provenance, batch.question, batch.formats)
+                agree(batch.state / "settings.json", own, batch.out.title)
+                with _ends_with_a_summary(report):
+                    _work(batch, plan, hands, report)
+                    _join(batch)
     return report
-
-
-def check_out(out: Path) -> None:
-    """Raise OutputError when a folder cannot take results: it is none, or it holds other things."""
-    if os.path.lexists(out) and not out.is_dir():
-        raise OutputError(f"{out} is no folder: choose another OUT")
-    try:
-        if out.is_dir() and not (out / STATE).is_dir() and any(out.iterdir()):
-            raise OutputError(f"{out} holds other files already: choose a new or empty folder, nothing is written over")
-    except OSError as error:
-        raise OutputError(f"{out} cannot be read: {error.strerror}; choose another OUT") from None
 
 
 @contextmanager
@@ -125,23 +131,20 @@ def _prepare(batch: Batch) -> None:
             raise SettingsError("--restart deletes the results of all shards: give it without --shard")
         _delete_results(batch)
     if batch.shard.is_whole:  # other shards may be writing theirs just now
-        for folder, _, names in os.walk(batch.out):
-            remove(Path(folder), [name for name in names if name.startswith(".clickmask-") and name.endswith(".part")])
+        batch.out.tidy()
 
 
 def _delete_results(batch: Batch) -> None:
     with _history(batch) as history:
         for record in history.all():
-            remove(batch.out, [path for path, _, _ in record.outputs])
-    remove(batch.out, [DOCUMENT, CLASSES])
+            batch.out.remove(path for path, _, _ in record.outputs)
+    batch.out.remove([DOCUMENT, CLASSES])
     for path in sorted(batch.state.iterdir()):
         if path.is_dir():
             shutil.rmtree(path)
         elif not path.name.startswith("lock"):
             path.unlink()
-    for folder, _, _ in os.walk(batch.out, topdown=False):
-        with suppress(OSError):  # it holds something
-            os.rmdir(folder)
+    batch.out.prune()
 
 
 @contextmanager
@@ -153,17 +156,32 @@ def _history(batch: Batch) -> Generator[History]:
         history.close()
 
 
-def _work(batch: Batch, segmenter: Segmenter, report: Report) -> None:
-    plan = _plan(batch, report)
-    journal = Journal(batch.state / f"journal{batch.shard.suffix}.jsonl")
-    try:
-        shelf = Shelf(batch.out, batch.formats, _provenance(batch, segmenter), journal)
+def _work(batch: Batch, plan: Plan, hands: Hands, report: Report) -> None:
+    task = Task(batch.question, batch.formats, batch.out, batch.question.describe())
+    with _journal(batch) as add:
 
-        def write(item: Item) -> None:
-            report.note(shelf.put(*item))
+        def note(record: Record) -> None:
+            add(record)
+            report.note(record)
 
         report.show(report)
-        work(plan.jobs, segmenter, batch.question, batch.out, write)
+        hands.work(task, plan.jobs, note)
+
+
+@contextmanager
+def _journal(batch: Batch) -> Generator[Callable[[Record], None]]:
+    """Something that adds records. Raises StoppedError when the disk takes no more."""
+    path = batch.state / f"journal{batch.shard.suffix}.jsonl"
+    journal = Journal(path)
+
+    def add(record: Record) -> None:
+        try:
+            journal.add(record)
+        except OSError as error:
+            raise stopped(f"{path} cannot be written", error) from error
+
+    try:
+        yield add
     finally:
         journal.close()
 
@@ -188,14 +206,10 @@ def _plan(batch: Batch, report: Report) -> Plan:
     return plan
 
 
-def _provenance(batch: Batch, segmenter: Segmenter) -> dict[str, object]:
-    return {**lasting(segmenter.provenance), "asked": batch.question.describe()}
-
-
 def _join(batch: Batch) -> None:
     """Once every photo, of all shards, is done or given up: the documents about all of them."""
     if YOLO in batch.formats.names:  # it depends on the question alone
-        write_atomic(batch.out / CLASSES, write_data_yaml(batch.formats.options.classes))
+        batch.out.write(CLASSES, write_data_yaml(batch.formats.options.classes))
     if COCO not in batch.formats.names:
         return
     parts = []

@@ -77,7 +77,8 @@ def _check_question(options: Mapping[str, Any]) -> None:
 
 def _plan(options: Mapping[str, Any]) -> Batch:
     """All that can be checked before the model is loaded, checked."""
-    from ..batch.run import Batch, check_out
+    from ..batch.outlet import Folder
+    from ..batch.run import Batch
     from ..batch.settings import Formats
     from ..batch.shards import Shard
     from ..batch.sources import scan
@@ -86,10 +87,11 @@ def _plan(options: Mapping[str, Any]) -> Batch:
     names = tuple(dict.fromkeys(name.strip() for name in options["format"].split(",") if name.strip()))
     drawn = Options(options["pad"], options["feather"], options["polygons"] or None, options["tolerance"])
     formats, shard = Formats(names, drawn), Shard.parse(options["shard"])
-    check_out(options["out"])
+    out = Folder(options["out"])
+    out.check()
     found = scan(options["photos"], options["out"])
     question = _question(options, found)
-    return Batch(found, question, formats, options["out"], shard, options["verify"], not options["resume"])
+    return Batch(found, question, formats, out, shard, options["verify"], not options["resume"])
 
 
 def _question(options: Mapping[str, Any], found: Scan) -> Question:

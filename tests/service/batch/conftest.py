@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from clickmask import Segmenter
+from clickmask.service.batch.outlet import Folder
 from clickmask.service.batch.questions import Question, Whole
 from clickmask.service.batch.report import Report
 from clickmask.service.batch.run import Batch, run
@@ -74,7 +75,9 @@ def segment(strip_segmenter: Segmenter) -> Run:
         found = scan(str(photos), out)
         chosen = Formats(tuple(formats.split(",")), options or Options())
         asked = question or Whole("center")
-        return run(Batch(found, asked, chosen, out, Shard.parse(shard), verify, restart), lambda: strip_segmenter, show)
+        return run(
+            Batch(found, asked, chosen, Folder(out), Shard.parse(shard), verify, restart), lambda: strip_segmenter, show
+        )
 
     return do
 

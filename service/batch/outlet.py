@@ -1,0 +1,140 @@
+"""Where results go. A path within is relative, with "/" between folders; below STATE it is the run's own affairs."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ...models.errors import OutputError, StoppedError
+from ..files import write_atomic
+from .sources import STATE
+
+# What is about one file's name or place. Anything else will befall the next file too.
+_OF_THE_FILE = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ, errno.ELOOP}
+
+
+class Outlet(Protocol):
+    """A place for results; small, and picklable, so that processes may each have it."""
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        ...
+
+    @property
+    def state(self) -> Path:
+        """The folder of journal, lock, status and parts: always of this machine, or mounted there."""
+        ...
+
+    def check(self) -> None:
+        """Raise OutputError when it cannot take results: it is none, or it holds other things."""
+        ...
+
+    def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
+        """Write a file, whole or not at all. Raises StoppedError where the next file would fare no better, else
+        OutputError."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """A file's content. Raises OSError."""
+        ...
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Delete files, where they are there."""
+        ...
+
+    def has(self, path: str, size: int, digest: str | None = None) -> bool:
+        """Whether a file is there, of that many bytes and (where it is given) of that SHA-256."""
+        ...
+
+    def tidy(self) -> None:
+        """Delete what a killed run left half written. No other run may be at it."""
+        ...
+
+    def prune(self) -> None:
+        """Delete empty folders."""
+        ...
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of this machine, or one that is mounted there."""
+
+    root: Path
+
+    @property
+    def title(self) -> str:
+        """The folder, as it was given."""
+        return str(self.root)
+
+    @property
+    def state(self) -> Path:
+        """In the folder itself."""
+        return self.root / STATE
+
+    def check(self) -> None:
+        """It must be new, empty, or of an earlier run."""
+        if os.path.lexists(self.root) and not self.root.is_dir():
+            raise OutputError(f"{self.root} is no folder: choose another OUT")
+        try:
+            if self.root.is_dir() and not self.state.is_dir() and any(self.root.iterdir()):
+                raise OutputError(
+                    f"{self.root} holds other files already: choose a new or empty folder, nothing is written over"
+                )
+        except OSError as error:
+            raise OutputError(f"{self.root} cannot be read: {error.strerror}; choose another OUT") from None
+
+    def write(self, path: str, data: bytes | Iterable[bytes]) -> None:
+        """By `write_atomic`."""
+        try:
+            write_atomic(self.root / path, data)
+        except OutputError as error:
+            cause = error.__context__
+            if isinstance(cause, OSError) and cause.errno not in _OF_THE_FILE:
+                raise stopped(f"{self.root / path} cannot be written", cause) from error
+            raise
+
+    def read(self, path: str) -> bytes:
+        """All of it."""
+        return (self.root / path).read_bytes()
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """What is a folder by now, or not ours to delete, stays: nothing depends on it."""
+        for path in paths:
+            with suppress(OSError):
+                (self.root / path).unlink(missing_ok=True)
+
+    def has(self, path: str, size: int, digest: str | None = None) -> bool:
+        """By size, or by reading it."""
+        try:
+            if os.path.getsize(self.root / path) != size:
+                return False
+            return digest is None or hashlib.sha256(self.read(path)).hexdigest() == digest
+        except OSError:
+            return False
+
+    def tidy(self) -> None:
+        """The parts of `write_atomic`."""
+        for folder, _, names in os.walk(self.root):
+            parts = [name for name in names if name.startswith(".clickmask-") and name.endswith(".part")]
+            Folder(Path(folder)).remove(parts)
+
+    def prune(self) -> None:
+        """From the innermost out."""
+        for folder, _, _ in os.walk(self.root, topdown=False):
+            with suppress(OSError):  # it holds something
+                os.rmdir(folder)
+
+
+def stopped(what: str, error: OSError) -> StoppedError:
+    """The error of a run that cannot go on."""
+    name = errno.errorcode.get(error.errno or 0, "")
+    return StoppedError(
+        f"{what}: {error.strerror} ({name}); what is done is kept: mend it, then run the same command again"
+    )
