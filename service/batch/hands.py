@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ...models.device_errors import is_device_error
 from ..open_image import OpenImage
 from ..segmenter import READ_AHEAD, Segmenter
 from .journal import Record
 from .pipeline import Item, ReadAhead, Reads, work
-from .plan import Job
-from .reading import Opened, failed, read
+from .reading import Opened, failed
 from .settings import lasting
-from .task import Task
+from .task import Errand, Note, Task
 from .writing import Answered, Shelf
 
 _ON_A_GPU = 8  # photos encoded in one pass
-
-Note = Callable[[Record], None]
-
-
-class Hands(Protocol):
-    """Something that does photos."""
-
-    @property
-    def provenance(self) -> Mapping[str, Any]:
-        """Of the segmenter behind it, whichever it is: they are all alike."""
-        ...
-
-    def work(self, task: Task, jobs: Iterable[Job], note: Note) -> None:
-        """Do the jobs, in any order; `note` gets each one's record once its files are written, in one thread."""
-        ...
 
 
 class Here:
@@ -56,10 +40,10 @@ class Here:
         """How many photos are decoded at a time."""
         return 2 if self.together == 1 else max(2, min(_ON_A_GPU, os.cpu_count() or 1))
 
-    def work(self, task: Task, jobs: Iterable[Job], note: Note) -> None:
-        """Do the jobs in their order."""
+    def work(self, task: Task, errands: Iterable[Errand], note: Note) -> None:
+        """Do them in their order."""
         ahead = READ_AHEAD * self.together
-        self.work_off(task, ReadAhead(jobs, lambda job: read(job, task.out), ahead=ahead, threads=self.threads), note)
+        self.work_off(task, ReadAhead(errands, task.out, ahead=ahead, threads=self.threads), note)
 
     def work_off(self, task: Task, reads: Reads, note: Note) -> None:
         """Do the photos that are being read."""
@@ -69,9 +53,9 @@ class Here:
         def write(item: Item) -> None:
             note(shelf.put(*item))
 
-        work(reads, lambda photos: self._answer(task, photos), write, together=self.together)
+        work(reads, self._answer, write, together=self.together)
 
-    def _answer(self, task: Task, photos: Sequence[Opened]) -> list[Answered | Record]:
+    def _answer(self, photos: Sequence[Opened]) -> list[Answered | Record]:
         """Encode photos and ask them. What goes wrong is told in a record, unless the device broke."""
         try:
             images = self._open(photos)
@@ -79,9 +63,9 @@ class Here:
             if is_device_error(error):  # no other photo would come through
                 raise
             if len(photos) > 1:
-                return [found for photo in photos for found in self._answer(task, [photo])]
+                return [found for photo in photos for found in self._answer([photo])]
             return [failed(photos[0].stamp, error)]
-        return [_ask(task, photo, image) for photo, image in zip(photos, images, strict=True)]
+        return [_ask(photo, image) for photo, image in zip(photos, images, strict=True)]
 
     def _open(self, photos: Sequence[Opened]) -> list[OpenImage]:
         """Always as many in one pass: a photo's embedding does not depend on how many were left."""
@@ -90,9 +74,9 @@ class Here:
         return self._segmenter.open_together(filled)[: len(photos)]
 
 
-def _ask(task: Task, photo: Opened, image: OpenImage) -> Answered | Record:
+def _ask(photo: Opened, image: OpenImage) -> Answered | Record:
     try:
-        answers = task.question.ask(photo.job.source.name, image)
+        answers = photo.asks.ask(photo.job.source.name, image)
     except Exception as error:  # of one photo; the others are none the worse for it
         if is_device_error(error):
             raise

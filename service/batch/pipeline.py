@@ -14,8 +14,10 @@ from itertools import islice
 from typing import Protocol
 
 from .journal import Record
+from .outlet import Outlet
 from .plan import Job
-from .reading import Opened, Read
+from .reading import Opened, Read, read
+from .task import Errand
 from .writing import Answered
 
 _WRITE_BEHIND = 2  # photos whose files wait to be written
@@ -66,10 +68,10 @@ def work(
 
 
 class ReadAhead:
-    """Jobs, a few of which are decoded ahead by threads."""
+    """Errands, a few of which are decoded ahead by threads."""
 
-    def __init__(self, jobs: Iterable[Job], read: Callable[[Job], Read], *, ahead: int, threads: int) -> None:
-        self._rest, self._read, self._ahead = iter(jobs), read, ahead
+    def __init__(self, errands: Iterable[Errand], out: Outlet, *, ahead: int, threads: int) -> None:
+        self._rest, self._out, self._ahead = iter(errands), out, ahead
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="clickmask-read")
         self._waiting: deque[tuple[Job, Future[Read]]] = deque()
 
@@ -85,7 +87,8 @@ class ReadAhead:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _submit(self, count: int) -> None:
-        self._waiting.extend((job, self._pool.submit(self._read, job)) for job in islice(self._rest, max(count, 0)))
+        for job, asks in islice(self._rest, max(count, 0)):
+            self._waiting.append((job, self._pool.submit(read, job, asks, self._out)))
 
 
 class _Writer:

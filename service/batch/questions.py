@@ -6,14 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...models.errors import PromptError, SettingsError
 from ..everything.options import Choice, Search, build, split
 from ..formats.result import UNLABELLED, ObjectResult
-from ..masks import BaseMask
-from ..open_image import OpenImage
 from ..prompts import Prompt
+
+if TYPE_CHECKING:  # whoever only plans need not wait for torch
+    from ..masks import BaseMask
+    from ..open_image import OpenImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +47,19 @@ class Answer:
         return ObjectResult(pixels, mask.score, mask.stability, number, self.label, asked, window)
 
 
-class Question(Protocol):
-    """What is asked of every photo."""
+class Asks(Protocol):
+    """What finds the objects of a photo."""
 
     def ask(self, name: str, image: OpenImage) -> list[Answer]:
         """The objects in the photo of this relative name. Raises PromptError."""
+        ...
+
+
+class Question(Asks, Protocol):
+    """What is asked of every photo."""
+
+    def part(self, name: str) -> Asks:
+        """What is asked of this photo; small, and picklable."""
         ...
 
     def concerns(self, name: str) -> bool:
@@ -81,6 +91,10 @@ class Everything:
         """All objects, the largest first."""
         return [Answer(mask) for mask in image.everything(**self.options)]  # pyright: ignore[reportArgumentType]
 
+    def part(self, name: str) -> Asks:
+        """The same for all."""
+        return self
+
     def concerns(self, name: str) -> bool:
         """It is asked of all."""
         return True
@@ -106,6 +120,10 @@ class Whole:
         if self.kind == "center":
             return [Answer(image.click(width / 2, height / 2))]
         return [Answer(image.segment(box=(0, 0, width, height)))]
+
+    def part(self, name: str) -> Asks:
+        """The same for all."""
+        return self
 
     def concerns(self, name: str) -> bool:
         """It is asked of all."""
@@ -136,6 +154,10 @@ class Wishes:
                 _ask_alone(wish, image)
             raise
         return [Answer(mask, wish.label) for mask, wish in zip(masks, wishes, strict=True)]
+
+    def part(self, name: str) -> Asks:
+        """The prompts of this photo."""
+        return Wishes({name: self.by_name[name]})
 
     def concerns(self, name: str) -> bool:
         """Whether there is a prompt for it."""

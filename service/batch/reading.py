@@ -14,6 +14,7 @@ from .journal import DONE, FAILED, SKIPPED, Record
 from .naming import safe
 from .outlet import Outlet
 from .plan import Job, are_there
+from .questions import Asks
 
 _HEAD = 64
 _LIKE_PHOTOS = frozenset(
@@ -26,6 +27,7 @@ class Opened:
     """A photo that was decoded, and its file's size, time and digest."""
 
     job: Job
+    asks: Asks
     stamp: Record
     picture: Picture
 
@@ -38,7 +40,7 @@ class Opened:
 Read = Opened | Record  # a record where there is nothing to segment: a failure, no photo, or done already
 
 
-def read(job: Job, out: Outlet) -> Read:
+def read(job: Job, asks: Asks, out: Outlet) -> Read:
     """Decode a photo. What goes wrong is told in a record: it costs this photo alone."""
     stamp = Record(job.source.name, FAILED, base=job.base)
     try:
@@ -49,7 +51,7 @@ def read(job: Job, out: Outlet) -> Read:
             if foreign is not None:
                 return replace(stamp, state=SKIPPED, kind="NotAPhoto", reason=foreign)
             file.seek(0)
-            return _opened(job, stamp, file.read(), out)
+            return _opened(job, asks, stamp, file.read(), out)
     except (ClickmaskError, MemoryError) as error:
         return failed(stamp, error)
     except (OSError, ValueError) as error:
@@ -65,14 +67,14 @@ def failed(stamp: Record, error: Exception) -> Record:
     return replace(stamp, state=FAILED, kind=type(error).__name__, reason=reason, outputs=(), objects=0)
 
 
-def _opened(job: Job, stamp: Record, data: bytes, out: Outlet) -> Read:
+def _opened(job: Job, asks: Asks, stamp: Record, data: bytes, out: Outlet) -> Read:
     stamp = replace(stamp, sha256=hashlib.sha256(data).hexdigest())
     before = job.previous
     same = before is not None and (before.state, before.sha256, before.base) == (DONE, stamp.sha256, job.base)
     if before is not None and same and are_there(before, out, verify=True):
         return replace(stamp, state=DONE, outputs=before.outputs, objects=before.objects)
     name = safe(job.source.name.rpartition("/")[2])
-    return Opened(job, stamp, read_picture(data, name=name))
+    return Opened(job, asks, stamp, read_picture(data, name=name))
 
 
 def _foreign(job: Job, head: bytes) -> str | None:

@@ -23,12 +23,11 @@ from .report import FINISHED, INTERRUPTED, STOPPED, Report
 from .settings import Formats, agree, fingerprint
 from .shards import Shard
 from .sources import Scan
-from .task import Task
+from .task import Hands, Task
 from .writing import COCO, part_of
 
 if TYPE_CHECKING:  # with workers, this process need not wait for torch
     from ..segmenter import Segmenter
-    from .hands import Hands
 
 YOLO, CLASSES = "yolo", "data.yaml"
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
@@ -157,7 +156,7 @@ def _history(batch: Batch) -> Generator[History]:
 
 
 def _work(batch: Batch, plan: Plan, hands: Hands, report: Report) -> None:
-    task = Task(batch.question, batch.formats, batch.out, batch.question.describe())
+    task = Task(batch.formats, batch.out, batch.question.describe())
     with _journal(batch) as add:
 
         def note(record: Record) -> None:
@@ -165,7 +164,7 @@ def _work(batch: Batch, plan: Plan, hands: Hands, report: Report) -> None:
             report.note(record)
 
         report.show(report)
-        hands.work(task, plan.jobs, note)
+        hands.work(task, ((job, batch.question.part(job.source.name)) for job in plan.jobs), note)
 
 
 @contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,8 +15,8 @@ from ...models.errors import StoppedError
 from . import batch_options as b
 from . import options as o
 from .batch_progress import shown
+from .batch_workers import open_workers
 from .config import ConfigFileHere
-from .progress import download_bar
 from .settings import Settings
 from .shell import UNEXPECTED, say
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from ..batch.report import Report
     from ..batch.run import Batch
     from ..batch.sources import Scan
-    from ..segmenter import Segmenter
+    from ..batch.task import Hands
 
 SOME_FAILED = 3
 _SHOWN = 5  # failures named on the terminal; all are in the file
@@ -45,6 +47,9 @@ def batch(
     shard: b.ShardOption = "1/1",
     resume: b.Resume = True,
     verify: b.Verify = False,
+    devices: b.Devices = None,
+    workers: b.Workers = None,
+    ray: b.Ray = None,
     model: o.Model = "vit_t",
     device: o.Device = "auto",
     precision: o.PrecisionOption = "auto",
@@ -60,7 +65,9 @@ def batch(
     settings = Settings(model, device, precision, fit, refine, cache_dir)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # machines stop programs so: as good as Ctrl-C
-    report = _run(_plan(options), settings, quiet=quiet)
+    report = _run(
+        _plan(options), partial(open_workers, settings, options["devices"], workers, quiet=quiet), quiet=quiet
+    )
     _tell(report, quiet=quiet)
     if report.tally.failed:
         raise typer.Exit(SOME_FAILED)
@@ -105,16 +112,12 @@ def _question(options: Mapping[str, Any], found: Scan) -> Question:
     return Whole(options["point"] or options["box"])
 
 
-def _run(planned: Batch, settings: Settings, *, quiet: bool) -> Report:
-    from ..batch.run import run
-
-    def open_segmenter() -> Segmenter:
-        with download_bar(quiet=quiet) as progress:
-            return settings.segmenter(progress)
+def _run(planned: Batch, open_hands: Callable[[], AbstractContextManager[Hands]], *, quiet: bool) -> Report:
+    from ..batch.run import run_with
 
     try:
         with shown(quiet=quiet) as show:
-            return run(planned, open_segmenter, show)
+            return run_with(planned, open_hands, show)
     except StoppedError as error:
         say(("Error: ", "bold red"), str(error))
         raise typer.Exit(UNEXPECTED) from error

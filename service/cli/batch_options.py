@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from .batch_workers import parse_devices
 from .options import FLAG
 
 _ASK, _RESULT, _RUN = "What to look for (one of these)", "The result", "The run"
@@ -98,6 +99,39 @@ Verify = Annotated[
         "--verify",
         metavar=FLAG,
         help="Read the files of earlier runs, and make those again that are not as they were written.",
+        rich_help_panel=_RUN,
+    ),
+]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        "--devices",
+        metavar="all|NAME,NAME",
+        parser=parse_devices,
+        help="Work on several devices at once: all (GPUs), or cuda:0,cuda:2.",
+        envvar="CLICKMASK_BATCH_DEVICES",
+        rich_help_panel=_RUN,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        max=256,
+        help="Processes on each device. On a CPU of many cores several do more than one; each needs some 1 GB.",
+        envvar="CLICKMASK_BATCH_WORKERS",
+        rich_help_panel=_RUN,
+    ),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="ADDRESS|local",
+        help="Work on a Ray cluster, --workers on it in all; PHOTOS and OUT must be where every machine finds them.",
+        envvar="CLICKMASK_BATCH_RAY",
         rich_help_panel=_RUN,
     ),
 ]

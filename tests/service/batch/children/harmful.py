@@ -1,0 +1,49 @@
+"""Questions that harm the process in which they are asked; imported by that process, hence a module of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clickmask import OpenImage, Segmenter
+from clickmask.service.batch.questions import Answer, Asks, Whole
+
+
+def open_segmenter() -> Segmenter:
+    """As the tests' own."""
+    return Segmenter(device="cpu", precision="float32", fit="rectangle")
+
+
+def open_unknown() -> Segmenter:
+    """There is none."""
+    return Segmenter(device="cpu", precision="float32", fit="round")
+
+
+@dataclass(frozen=True)
+class Harmful(Whole):
+    """A click on the middle, but for some photos, by name: what becomes of the process that asks it of them."""
+
+    harm: Mapping[str, str] = field(default_factory=dict)
+
+    def ask(self, name: str, image: OpenImage) -> list[Answer]:
+        """The mask, or the harm."""
+        match self.harm.get(name) or self.harm.get("*"):
+            case "crash":
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case "hang":
+                time.sleep(600)
+            case "break":
+                raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return super().ask(name, image)
+
+    def part(self, name: str) -> Asks:
+        """All of it."""
+        return self
+
+    def describe(self) -> dict[str, Any]:
+        """That of a harmless one."""
+        return Whole(self.kind).describe()
