@@ -14,7 +14,6 @@ import pickle
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...models.errors import ClickmaskError, MissingExtraError, SettingsError, StoppedError
@@ -70,16 +69,20 @@ class Cluster:
 
     def __init__(self, opener: OpenSegmenter, share: Share, count: int) -> None:
         self._opener, self._share, self._count = opener, share, count
+        self._found: Mapping[str, Any] | None = None
 
-    @cached_property
+    @property
     def provenance(self) -> Mapping[str, Any]:
         """Of a segmenter that is loaded for this alone. Raises what kept it from being loaded."""
         import ray
 
+        if self._found is not None:
+            return self._found
         ask = ray.remote(num_cpus=self._share.cpus, num_gpus=self._share.gpus)(_provenance)
         found = ray.get(ask.remote(self._opener))
         if isinstance(found, ClickmaskError):
             raise found
+        self._found = found
         return found
 
     def work(self, task: Task, errands: Iterable[Errand], note: Note) -> None:
