@@ -1,4 +1,6 @@
-"""Prompts from a file, one object a line: JSON Lines, or CSV with a head line.
+"""Prompts from files: lists of points and boxes, and the boxes of COCO and YOLO.
+
+Lists say one object a line, in JSON Lines, or CSV with a head line:
 
     {"image": "sub/a.jpg", "points": [[420, 310], [380, 90]], "labels": [1, 0], "label": "dog"}
     {"image": "b.jpg", "box": [40, 30, 600, 420]}
@@ -16,27 +18,62 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Container, Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from ...models.errors import PromptError
 from ..prompts import Prompt
+from .prompt_coco import load_document, read_instances, read_results
+from .prompt_yolo import read_labels
 from .questions import Wish, Wishes
 
 _COLUMNS = ("image", "points", "labels", "box", "label")
+_IS_ROW = re.compile(rf'\s*\{{\s*"({"|".join(_COLUMNS)})"\s*:')
 _Row = tuple[int, dict[str, Any]]
 
 
-def read_prompts(path: str | Path, known: Container[str]) -> Wishes:
+def read_prompts(path: str | Path, known: Collection[str]) -> Wishes:
     """The prompts of a file. `known`: the relative names of the photos there are.
 
+    A file is JSON Lines, CSV, or a COCO document (see `prompt_coco`); a folder holds label files of YOLO (see
+    `prompt_yolo`); "instances.json,results.json" are a COCO document, and a detector's results on its images.
     Raises PromptError, naming file and line, for what makes no sense, and for a photo that is not there.
     """
+    if Path(path).is_dir():
+        return read_labels(Path(path), known)
+    first, comma, second = str(path).partition(",")
+    if comma and not Path(path).exists():
+        instances, results = (load_document(_text(part), part) for part in (first, second))
+        return read_results(results, instances, (first, second), known)
+    text = _text(path)
+    return _read_document(text, str(path), known) if _is_document(text) else _read_rows(text, path, known)
+
+
+def _is_document(text: str) -> bool:
+    start = text.lstrip()[:1]
+    return start == "[" or (start == "{" and '"annotations"' in text and not _IS_ROW.match(text))
+
+
+def _text(path: str | Path) -> str:
     try:
-        text = Path(path).read_bytes().decode("utf-8-sig", "surrogateescape")
+        return Path(path).read_bytes().decode("utf-8-sig", "surrogateescape")
     except OSError as error:
         raise PromptError(f"--prompts {path} cannot be read: {error.strerror}") from None
+
+
+def _read_document(text: str, file: str, known: Collection[str]) -> Wishes:
+    document = load_document(text, file)
+    if isinstance(document, list):
+        raise PromptError(
+            f"{file}: a detector's results do not say what their images are called: give the instances too, "
+            f"as --prompts instances.json,{Path(file).name}"
+        )
+    return read_instances(document, file, known)
+
+
+def _read_rows(text: str, path: str | Path, known: Collection[str]) -> Wishes:
     is_json = text.lstrip().startswith("{")
     found: dict[str, list[Wish]] = {}
     for number, row in _json_rows(text, path) if is_json else _csv_rows(text, path):

@@ -12,6 +12,7 @@ from ...models.errors import PromptError, SettingsError
 from ..everything.options import Choice, Search, build, split
 from ..formats.result import UNLABELLED, ObjectResult
 from ..prompts import Prompt
+from .box_wish import BoxWish
 
 if TYPE_CHECKING:  # whoever only plans need not wait for torch
     from ..masks import BaseMask
@@ -30,6 +31,14 @@ class Wish:
     def category(self) -> str:
         """The label, for formats that want one of everything."""
         return self.label if self.label and not self.label.isspace() else UNLABELLED
+
+    def prompt_on(self, size: tuple[int, int]) -> Prompt:
+        """The prompt for a photo of (width, height)."""
+        return self.prompt
+
+    def describe(self) -> dict[str, Any]:
+        """What is asked, as plain values."""
+        return self.prompt.describe()
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,18 +149,20 @@ class Whole:
 
 @dataclass(frozen=True, eq=False)
 class Wishes:
-    """Prompts by the photos' relative names."""
+    """Prompts by the photos' relative names. note: what the file held that is asked of no photo, in words."""
 
-    by_name: Mapping[str, Sequence[Wish]]
+    by_name: Mapping[str, Sequence[Wish | BoxWish]]
+    note: str = ""
 
     def ask(self, name: str, image: OpenImage) -> list[Answer]:
         """A mask for each wish, in their order. Raises PromptError, naming the line, for one outside the photo."""
         wishes = self.by_name[name]
+        prompts = [wish.prompt_on(image.size) for wish in wishes]
         try:
-            masks = image.segment_many([wish.prompt for wish in wishes])
+            masks = image.segment_many(prompts)
         except PromptError:
-            for wish in wishes:
-                _ask_alone(wish, image)
+            for wish, prompt in zip(wishes, prompts, strict=True):
+                _ask_alone(wish.place, prompt, image)
             raise
         return [Answer(mask, wish.label) for mask, wish in zip(masks, wishes, strict=True)]
 
@@ -171,7 +182,7 @@ class Wishes:
         """A digest of all prompts and labels, whatever the file is called and however it is laid out."""
         digest = hashlib.sha256()
         for name in sorted(self.by_name):
-            wishes = [[wish.prompt.describe(), wish.label] for wish in self.by_name[name]]
+            wishes = [[wish.describe(), wish.label] for wish in self.by_name[name]]
             digest.update(json.dumps([name, wishes]).encode() + b"\n")
         return {"prompts": digest.hexdigest()}
 
@@ -197,8 +208,8 @@ def _value(text: str) -> Any:
         return text
 
 
-def _ask_alone(wish: Wish, image: OpenImage) -> None:
+def _ask_alone(place: str, prompt: Prompt, image: OpenImage) -> None:
     try:
-        image.segment_many([wish.prompt])
+        image.segment_many([prompt])
     except PromptError as error:
-        raise PromptError(f"{wish.place}: {error}") from None
+        raise PromptError(f"{place}: {error}") from None

@@ -108,7 +108,10 @@ def _question(options: Mapping[str, Any], found: Scan) -> Question:
     if options["everything"]:
         return Everything(parse_options(options["search"] or ()))
     if options["prompts"] is not None:
-        return read_prompts(options["prompts"], {source.name for source in found.sources})
+        wishes = read_prompts(options["prompts"], {source.name for source in found.sources})
+        if wishes.note and not options["quiet"]:
+            say(wishes.note)
+        return wishes
     return Whole(options["point"] or options["box"])
 
 

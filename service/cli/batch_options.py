@@ -46,7 +46,8 @@ Prompts = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Points, boxes and labels from JSON Lines or CSV, one object a line: image, points, labels, box, label.",
+        help="Points, boxes and labels from JSON Lines or CSV, one object a line: image, points, labels, box, label. "
+        "Or the boxes of a COCO file, of a detector (instances.json,results.json), or of a folder of YOLO's labels.",
         rich_help_panel=_ASK,
     ),
 ]

@@ -16,7 +16,8 @@ from .fields import check_pixels, naming_file
 from .result import ObjectResult, Result
 
 _WIDE = re.compile(r"\\(?:U([0-9a-fA-F]{8})|.)")
-_NAME = re.compile(r"\s+(?:(\d+)\s*:|-)\s*(.*?)\s*")
+_NAME = re.compile(r"(?:\s+(\d+)\s*:|\s*-)\s*(.*?)\s*")
+_IN_A_ROW = re.compile(r"""\s*(?:(\d+)\s*:\s*)?("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^,'"]*[^,'"\s])\s*(?:,|$)""")
 
 
 def read_yolo(
@@ -45,14 +46,16 @@ def read_yolo(
 def read_classes(data: bytes, *, file: str) -> list[str]:
     """Names of classes from a `data.yaml`, by number, or from a text of one name a line.
 
-    Of YAML the plain forms are known: `names:`, and below it lines of `0: dog` or `- dog`, quoted or not.
-    Raises PromptError when there are none.
+    Of YAML the plain forms are known: `names:`, and below it lines of `0: dog` or `- dog`, quoted or not, or behind it
+    on one line `[dog, cat]` or `{0: dog, 1: cat}`. Raises PromptError when there are none.
     """
     with naming_file(file):
         lines = _text(data).splitlines()
-        if not any(line.startswith("names:") for line in lines):
+        at = next((at for at, line in enumerate(lines) if line.startswith("names:")), None)
+        if at is None:
             return [line.strip() for line in lines if line.strip()]
-        names = _listed(lines[next(at for at, line in enumerate(lines) if line.startswith("names:")) + 1 :])
+        row = re.fullmatch(r"names:\s*(\[.*\]|\{.*\})\s*(#.*)?", lines[at])
+        names = _listed(lines[at + 1 :]) if row is None else _in_a_row(row[1][1:-1])
         if not names or sorted(names) != list(range(len(names))):
             raise PromptError("names: expected lines below it, '  0: dog' or '  - dog', numbered from 0 without a gap")
         return [names[number] for number in sorted(names)]
@@ -74,6 +77,19 @@ def _listed(lines: list[str]) -> dict[int, str]:
         if found is None:
             break
         names[len(names) if found[1] is None else int(found[1])] = _unquoted(found[2])
+    return names
+
+
+def _in_a_row(text: str) -> dict[int, str]:
+    """Of "dog, 'a cat'" or "0: dog, 1: cat"; nothing where it is neither."""
+    names: dict[int, str] = {}
+    at = 0
+    while at < len(text.rstrip()):
+        found = _IN_A_ROW.match(text, at)
+        if found is None:
+            return {}
+        names[len(names) if found[1] is None else int(found[1])] = _unquoted(found[2])
+        at = found.end()
     return names
 
 

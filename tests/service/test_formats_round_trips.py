@@ -155,10 +155,27 @@ def test_names_of_classes_in_other_forms() -> None:
     plain = b"path: x\nnames:\n  # two\n  1: 'it''s' \n  0: dog # the first\n\nnc: 2\n"
     assert read_classes(plain, file="a") == ["dog", "it's"] == list(dict(sorted(_names(plain).items())).values())
     assert read_classes(b"names:\n  - dog\n  - cat\n", file="a") == ["dog", "cat"] == _names(b"names:\n- dog\n- cat")
+    assert read_classes(b"names:\n- dog\n- 'a cat'\nnc: 2\n", file="a") == ["dog", "a cat"]
     assert read_classes("dog\n犬\n".encode(), file="a") == ["dog", "犬"]
-    for broken in (b"names: [a, b]\n", b"names:\n  1: dog\n", b'names:\n  0: "dog\n'):
+    for broken in (
+        b"names: [a, 'b]\n",
+        b"names: []\n",
+        b"names: {1: a}\n",
+        b"names: [a\n",
+        b"names:\n  1: dog\n",
+        b'names:\n  0: "dog\n',
+    ):
         with pytest.raises(PromptError, match="^a: names"):
             read_classes(broken, file="a")
+
+
+@pytest.mark.parametrize(
+    "row", ["[dog, cat]", "['dog', \"a, \\\"b\\\"\", 'it''s' , c d]  # four", "{0: dog, 1: 'a: b'}", "[ 犬 ]", "[dog,]"]
+)
+def test_names_of_classes_in_a_row_are_as_a_reader_of_yaml_has_them(row: str) -> None:
+    data = f"nc: 9\nnames: {row}\ntrain: x\n".encode()
+    expected = _names(data)
+    assert read_classes(data, file="a") == (list(expected.values()) if isinstance(expected, dict) else expected)
 
 
 def _names(data: bytes) -> Any:
