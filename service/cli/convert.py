@@ -18,16 +18,15 @@ if TYPE_CHECKING:
     from ..formats.reading import Known
     from ..formats.result import Result
 
-Source = Annotated[
-    Path, typer.Argument(metavar="A", help="A file of results: what `segment`, `batch` or others wrote.")
-]
+Source = Annotated[Path, typer.Argument(metavar="A", help="Results: what `segment`, `batch` or others wrote.")]
 Target = Annotated[Path, typer.Argument(metavar="B", help="The file to write.")]
 From = Annotated[
     str | None,
     typer.Option(
         "--from",
         metavar="NAME",
-        help="A's format: json, coco, labelme, sa1b, yolo, labelmap or geojson. Without it as A itself shows.",
+        help="A's format: json, coco, labelme, sa1b, yolo, labelmap, geojson, amg (a folder or zip) or png (one mask). "
+        "Without it as A itself shows.",
     ),
 ]
 To = Annotated[
@@ -101,7 +100,7 @@ def _read(source: Path, format: str | None, photo: Path | None, known: Known, *,
     from ..formats.reading import read_result, recognise
     from ..images import read_picture
 
-    data = _bytes(source)
+    data = _folder(source) if (source / "metadata.csv").is_file() else _bytes(source)
     format = format or recognise(source, data)
     if known.classes and "yolo" not in (format, target_format):
         raise PromptError(f"--classes is for yolo, and this is from {format} to {target_format}")
@@ -117,6 +116,12 @@ def _classes(path: Path | None) -> tuple[str, ...]:
     from ..formats.reading_yolo import read_classes
 
     return () if path is None else tuple(read_classes(_bytes(path), file=str(path)))
+
+
+def _folder(path: Path) -> bytes:
+    from ..formats.reading_amg import zip_folder
+
+    return zip_folder(path)
 
 
 def _bytes(path: Path) -> bytes:

@@ -12,10 +12,13 @@ from ...models.errors import PromptError
 from ..images import MAX_PIXELS
 from .fields import naming_file
 from .json_file import read_json
+from .reading_amg import SIGNATURE as ZIP
+from .reading_amg import read_amg
 from .reading_coco import read_coco
 from .reading_geojson import read_geojson
 from .reading_labelmap import read_labelmap
 from .reading_labelme import read_labelme
+from .reading_png import read_png
 from .reading_sa1b import read_sa1b
 from .reading_yolo import read_yolo
 from .result import Result
@@ -68,6 +71,14 @@ def _geojson(data: bytes, known: Known) -> Result:
     return read_geojson(data, file=known.file, size=known.size, max_pixels=known.max_pixels)
 
 
+def _amg(data: bytes, known: Known) -> Result:
+    return read_amg(data, file=known.file, size=known.size, name=known.image, max_pixels=known.max_pixels)
+
+
+def _png(data: bytes, known: Known) -> Result:
+    return read_png(data, file=known.file, name=known.image, max_pixels=known.max_pixels)
+
+
 READERS: Mapping[str, Callable[[bytes, Known], Result]] = {
     "json": _json,
     "coco": _coco,
@@ -76,9 +87,17 @@ READERS: Mapping[str, Callable[[bytes, Known], Result]] = {
     "yolo": _yolo,
     "labelmap": _labelmap,
     "geojson": _geojson,
+    "amg": _amg,
+    "png": _png,
+}
+_NO_MASKS = {
+    "csv": "measurements without masks",
+    "cutout": "a part of the photo, without its place in it",
+    "overlay": "a picture to look at",
 }
 
-_BY_EXTENSION = {".txt": "yolo", ".png": "labelmap", ".geojson": "geojson"}
+# A black and white mask is a label map too, of one object.
+_BY_EXTENSION = {".txt": "yolo", ".png": "labelmap", ".geojson": "geojson", ".zip": "amg", ".csv": "csv"}
 # The fields by which documents are told apart, the first that fits.
 _BY_FIELD = {"images": "coco", "shapes": "labelme", "image": "sa1b", "features": "geojson"}
 
@@ -91,7 +110,8 @@ def read_result(data: bytes, known: Known, format: str | None = None) -> Result:
     """
     name = recognise(known.file, data) if format is None else format
     if name not in READERS:
-        raise PromptError(f"{known.file}: {name!r} is not read: expected one of {', '.join(READERS)}")
+        why = f", as it is {_NO_MASKS[name]}" if name in _NO_MASKS else ""
+        raise PromptError(f"{known.file}: {name!r} is not read{why}: expected one of {', '.join(READERS)}")
     result = READERS[name](data, known)
     if known.size is not None and known.size != (result.width, result.height):
         (width, height), found = known.size, f"{result.width} x {result.height}"
@@ -101,6 +121,8 @@ def read_result(data: bytes, known: Known, format: str | None = None) -> Result:
 
 def recognise(path: str | os.PathLike[str], data: bytes) -> str:
     """The name of the format of a file. Raises PromptError when none is known."""
+    if data.startswith(ZIP):  # also a folder's, whatever it is called
+        return "amg"
     extension = Path(path).suffix.lower()
     if extension in _BY_EXTENSION:
         return _BY_EXTENSION[extension]

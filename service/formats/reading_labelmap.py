@@ -8,13 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ...models.errors import ImageError, PromptError
+from ...models.errors import PromptError
 from .. import rle
-from ..image_headers import read_header
 from ..images import MAX_PIXELS
-from .fields import check_pixels, load, mapping, naming_file, real, sequence, text, whole
+from .fields import load, mapping, naming_file, real, sequence, text, whole
 from .labelmap import KEYWORD, MOST
 from .png_text import find_text
+from .reading_png import decode_grey
 from .result import ObjectResult, Result
 
 Fields = Mapping[str, Any]
@@ -28,7 +28,7 @@ def read_labelmap(data: bytes, *, file: str, name: str | None = None, max_pixels
     bits, or has over `max_pixels`.
     """
     with naming_file(file):
-        found = _decoded(data, max_pixels)
+        found = decode_grey(data, max_pixels, "label map")
         said = find_text(data, KEYWORD)
         document = {} if said is None else mapping(load(said.encode(), "label map's"), "its text")
         rows = sequence(document.get("objects", []), "objects")
@@ -42,20 +42,6 @@ def read_labelmap(data: bytes, *, file: str, name: str | None = None, max_pixels
             name=text(document.get("name", name), "name"),
             orientation=whole(document.get("orientation", 1), "orientation", least=1),
         )
-
-
-def _decoded(data: bytes, most: int) -> np.ndarray:
-    """(H, W) uint8 or uint16."""
-    try:
-        header = read_header(data, "the map")
-        check_pixels(header.width, header.height, most)
-        flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-        found = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if header.kind == "PNG" else None
-    except (ImageError, cv2.error):
-        found = None
-    if found is None or found.ndim != 2 or found.dtype not in (np.uint8, np.uint16):
-        raise PromptError("expected a label map, a grey PNG of 8 or 16 bits")
-    return found
 
 
 def _objects(found: np.ndarray, rows: list[Any], *, is_ours: bool) -> Iterator[ObjectResult]:

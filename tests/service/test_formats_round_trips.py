@@ -20,9 +20,10 @@ from clickmask.service.formats.yolo import write_data_yaml
 
 ODD = 'chien "été" \\ 犬 \U0001f436'
 PROMPT = {"points": [[2.5, 1.5]], "labels": [1], "box": None, "previous": False}
-KEEPS_SCORES = ("json", "coco", "labelme", "sa1b", "labelmap", "geojson")
-KEEPS_PROVENANCE = KEEPS_SCORES
-KEEPS_EMPTY = ("json", "labelmap", "geojson")
+OF_MANY = [name for name in READERS if name != "png"]  # which is one mask of all objects
+KEEPS_PROVENANCE = ("json", "coco", "labelme", "sa1b", "labelmap", "geojson")
+KEEPS_SCORES = (*KEEPS_PROVENANCE, "amg")
+KEEPS_EMPTY = ("json", "labelmap", "geojson", "amg", "png")
 
 
 def _stripes(shape: tuple[int, int] = (23, 31)) -> list[np.ndarray]:
@@ -48,16 +49,16 @@ def _there_and_back(result: Result, name: str, options: Options | None = None) -
     file = f"a{FORMATS[name].extension}"
     data = write(result, file, name, options)
     known = Known(file, (result.width, result.height), None if name == "coco" else result.name, classes)
-    assert recognise(file, data) == name
-    return read_result(data, known)
+    assert recognise(file, data) == ("labelmap" if name == "png" else name)
+    return read_result(data, known, name if name == "png" else None)
 
 
-@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("name", OF_MANY)
 def test_what_is_written_is_read_back(name: str) -> None:
     result = _result(_stripes())
     back = _there_and_back(result, name)
     assert (back.width, back.height, back.name) == (31, 23, "犬.jpg")
-    assert [item.label for item in back.objects] == ["dog", ODD, "cat"]
+    assert [item.label for item in back.objects] == ([None] * 3 if name == "amg" else ["dog", ODD, "cat"])
     for item, given in zip(back.objects, result.objects, strict=True):
         assert np.array_equal(item.mask, given.mask) and item.index == given.index
         assert (item.score, item.stability) == ((given.score, 0.25) if name in KEEPS_SCORES else (None, None))
@@ -73,16 +74,17 @@ def test_masks_of_every_kind_are_read_back(name: str, random_masks: list[np.ndar
             assert np.array_equal(item.mask, mask)
 
 
-@pytest.mark.parametrize("name", ["json", "sa1b", "labelmap", "geojson"])
+@pytest.mark.parametrize("name", ["json", "sa1b", "labelmap", "geojson", "amg", "png"])
 def test_a_second_time_gives_the_same_bytes(name: str) -> None:
     result = _result(_stripes())
     file = f"a{FORMATS[name].extension}"
     first = write(result, file, name)
-    assert write(read_result(first, Known(file)), file, name) == first
+    assert write(read_result(first, Known(file), name), file, name) == first
 
 
-def test_sa1b_keeps_points_and_crops() -> None:
-    (item, *_) = _there_and_back(_result(_stripes()), "sa1b").objects
+@pytest.mark.parametrize("name", ["sa1b", "amg"])
+def test_points_and_crops_are_kept(name: str) -> None:
+    (item, *_) = _there_and_back(_result(_stripes()), name).objects
     assert item.point == (2.5, 1.5) and item.crop == (1, 2, 20, 22)
 
 
@@ -236,8 +238,13 @@ def test_a_map_in_colour_is_none() -> None:
 def test_files_of_unknown_kinds_are_refused_with_the_known_ones() -> None:
     with pytest.raises(PromptError, match="a.json: in none of the formats that are read: json, coco"):
         read_result(b"{}", Known("a.json"))
-    with pytest.raises(PromptError, match="'csv' is not read: expected one of json, coco"):
-        read_result(b"", Known("a.csv"), "csv")
+    for file, why in (("a.csv", "it is measurements without masks"), ("a.jpg", "")):
+        with pytest.raises(PromptError, match=f"^{file}: .*{why}.* json, coco"):
+            read_result(b"", Known(file))
+    with pytest.raises(
+        PromptError, match="'cutout' is not read, as it is a part of the photo, without its place in it"
+    ):
+        read_result(b"", Known("a.png"), "cutout")
 
 
 def test_a_photo_of_another_size_is_refused() -> None:
