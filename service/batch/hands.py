@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...models.device_errors import is_device_error
@@ -48,7 +50,7 @@ class Here:
     def work_off(self, task: Task, reads: Reads, note: Note) -> None:
         """Do the photos that are being read."""
         provenance = {**lasting(self._segmenter.provenance), "asked": task.asked}
-        shelf = Shelf(task.out, task.formats, provenance)
+        shelf = Shelf(task.out, task.formats, provenance, task.gallery)
 
         def write(item: Item) -> None:
             note(shelf.put(*item))
@@ -57,6 +59,7 @@ class Here:
 
     def _answer(self, photos: Sequence[Opened]) -> list[Answered | Record]:
         """Encode photos and ask them. What goes wrong is told in a record, unless the device broke."""
+        started = time.monotonic()
         try:
             images = self._open(photos)
         except Exception as error:
@@ -65,7 +68,8 @@ class Here:
             if len(photos) > 1:
                 return [found for photo in photos for found in self._answer([photo])]
             return [failed(photos[0].stamp, error)]
-        return [_ask(photo, image) for photo, image in zip(photos, images, strict=True)]
+        each = (time.monotonic() - started) / len(photos)
+        return [_ask(photo, image, each) for photo, image in zip(photos, images, strict=True)]
 
     def _open(self, photos: Sequence[Opened]) -> list[OpenImage]:
         """Always as many in one pass: a photo's embedding does not depend on how many were left."""
@@ -74,11 +78,15 @@ class Here:
         return self._segmenter.open_together(filled)[: len(photos)]
 
 
-def _ask(photo: Opened, image: OpenImage) -> Answered | Record:
+def _ask(photo: Opened, image: OpenImage, seconds: float) -> Answered | Record:
+    """seconds: what encoding took."""
+    started = time.monotonic()
     try:
         answers = photo.asks.ask(photo.job.source.name, image)
     except Exception as error:  # of one photo; the others are none the worse for it
         if is_device_error(error):
             raise
         return failed(photo.stamp, error)
-    return Answered(photo.job, photo.stamp, photo.picture, answers)
+    seconds += time.monotonic() - started
+    stamp = replace(photo.stamp, seconds=(*photo.stamp.seconds, round(seconds, 4)))
+    return Answered(photo.job, stamp, photo.picture, answers)

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from .statistics import Statistics
+
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 _SYNC_LINES, _SYNC_SECONDS = 64, 2.0
 
@@ -25,7 +27,8 @@ class Record:
 
     name: relative. state: DONE, FAILED or SKIPPED. size, mtime_ns, sha256: of the file as it was read. outputs: path
     in the output folder, bytes and SHA-256 of each file. kind, reason: of a failure, or of passing it over.
-    objects: how many were found.
+    objects: how many were found. statistics: of those, None where an earlier version did not count. seconds: how long
+    reading, the model and writing took.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Record:
     objects: int = 0
     kind: str = ""
     reason: str = ""
+    statistics: Statistics | None = None
+    seconds: tuple[float, ...] = ()
 
     def line(self) -> bytes:
         """The record as a line of ASCII: names of any bytes come through."""
@@ -51,7 +56,9 @@ class Record:
             if not line.endswith(b"\n") or values["state"] not in (DONE, FAILED, SKIPPED):
                 return None
             outputs = tuple((str(path), int(size), str(digest)) for path, size, digest in values.pop("outputs"))
-            return cls(**values, outputs=outputs)
+            own = Statistics.parse(values.pop("statistics", None))
+            seconds = tuple(float(value) for value in values.pop("seconds", ()))
+            return cls(**values, outputs=outputs, statistics=own, seconds=seconds)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from .journal import DONE, SKIPPED, History, Record
 from .outlet import Outlet
 from .sources import Source
+from .totals import Totals
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,16 @@ class Job:
 
 @dataclass
 class Plan:
-    """Jobs in their order; how many photos were done before, and how many files were passed over before."""
+    """Jobs in their order; how many photos were done before, and how many files were passed over before.
+
+    kept_objects, totals: of the photos that were done before.
+    """
 
     jobs: list[Job] = field(default_factory=list)
     kept: int = 0
     skipped: int = 0
     kept_objects: int = 0
+    totals: Totals = field(default_factory=Totals)
 
 
 def make_plan(
@@ -48,6 +53,7 @@ def make_plan(
         elif record.state == DONE and are_there(record, out, verify=verify):
             plan.kept += 1
             plan.kept_objects += record.objects
+            plan.totals.add(record)
         else:
             plan.jobs.append(Job(source, base, record))
     return plan

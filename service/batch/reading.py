@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from dataclasses import dataclass, replace
 
 from ...models.errors import ClickmaskError, ImageError
@@ -42,6 +43,7 @@ Read = Opened | Record  # a record where there is nothing to segment: a failure,
 
 def read(job: Job, asks: Asks, out: Outlet) -> Read:
     """Decode a photo. What goes wrong is told in a record: it costs this photo alone."""
+    started = time.monotonic()
     stamp = Record(job.source.name, FAILED, base=job.base)
     try:
         with open(job.source.path, "rb") as file:
@@ -51,7 +53,7 @@ def read(job: Job, asks: Asks, out: Outlet) -> Read:
             if foreign is not None:
                 return replace(stamp, state=SKIPPED, kind="NotAPhoto", reason=foreign)
             file.seek(0)
-            return _opened(job, asks, stamp, file.read(), out)
+            return _opened(job, asks, stamp, file.read(), out, started)
     except (ClickmaskError, MemoryError) as error:
         return failed(stamp, error)
     except (OSError, ValueError) as error:
@@ -67,14 +69,16 @@ def failed(stamp: Record, error: Exception) -> Record:
     return replace(stamp, state=FAILED, kind=type(error).__name__, reason=reason, outputs=(), objects=0)
 
 
-def _opened(job: Job, asks: Asks, stamp: Record, data: bytes, out: Outlet) -> Read:
+def _opened(job: Job, asks: Asks, stamp: Record, data: bytes, out: Outlet, started: float) -> Read:
     stamp = replace(stamp, sha256=hashlib.sha256(data).hexdigest())
     before = job.previous
     same = before is not None and (before.state, before.sha256, before.base) == (DONE, stamp.sha256, job.base)
     if before is not None and same and are_there(before, out, verify=True):
-        return replace(stamp, state=DONE, outputs=before.outputs, objects=before.objects)
+        outputs, own = before.outputs, before.statistics
+        return replace(stamp, state=DONE, outputs=outputs, objects=before.objects, statistics=own)
     name = safe(job.source.name.rpartition("/")[2])
-    return Opened(job, asks, stamp, read_picture(data, name=name))
+    picture = read_picture(data, name=name)
+    return Opened(job, asks, replace(stamp, seconds=(round(time.monotonic() - started, 4),)), picture)
 
 
 def _foreign(job: Job, head: bytes) -> str | None:

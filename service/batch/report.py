@@ -1,4 +1,7 @@
-"""How far a run is, and what came of it: counts, a status file for monitoring, a summary, and the failures."""
+"""How far a run is, and what came of it: a status file for monitoring; at its end a summary, the failures, and a page.
+
+Those, the journal, the lock and the log may hold times of day and the host's name; results never do.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,23 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ...models.errors import OutputError, StoppedError
 from ..files import write_atomic
 from .journal import DONE, FAILED, Record
+from .pace import Pace
+from .report_page import write_page
+from .report_values import status_of, summary_of
 from .sources import Trouble
+from .thumbnails import FOLDER, prune
+from .totals import Totals
 
 _EVERY = 1.0  # seconds between two writings of the status
+_TIDIED_EVERY = 2000  # photos
 RUNNING, FINISHED, INTERRUPTED, STOPPED = "running", "finished", "interrupted", "stopped"
+STAGES = ("read", "model", "write")
 
 
 @dataclass
@@ -48,7 +58,10 @@ class Tally:
 class Report:
     """Counts, failures and times, told to whoever shows them (`show`) and to the files of the state folder.
 
-    Used by the writing thread alone, and before and after it.
+    phase, reason: how it ended, and why it did not end well. totals: of all photos that are done, by earlier runs too.
+    pilot: how many photos were drawn for a pilot, 0 where it is none; ahead: how many the whole run has left after it.
+    last: the photo that was done last. seconds: of each of STAGES in this run, all threads together; written: bytes of
+    this run's results. Used by the writing thread alone, and before and after it.
     """
 
     state: Path
@@ -57,29 +70,60 @@ class Report:
     failures: list[Trouble] = field(default_factory=list)
     show: Callable[[Report], None] = lambda report: None
     phase: str = RUNNING
-    _started: float = field(default_factory=time.monotonic)
-    _written: float = 0.0
-    _worked: int = 0
+    reason: str = ""
+    totals: Totals = field(default_factory=Totals)
+    pilot: int = 0
+    ahead: int = 0
+    last: str = ""
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    written: int = 0
+    pace: Pace = field(default_factory=Pace)
+    started: float = field(default_factory=time.monotonic)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _told_at: float = 0.0
+    _is_planned: bool = False
+
+    def begin(self) -> None:
+        """The plan is made, and the work begins: times count from here. Raises OutputError."""
+        self._is_planned = True
+        self.pace.start()
+        self._write_status()
+        self.show(self)
 
     def note(self, record: Record) -> None:
         """A photo is done with. Raises StoppedError when the disk takes no more."""
         self.tally.count(record)
-        self._worked += 1
+        self.totals.add(record)
+        self.pace.step()
+        self.last = record.name
+        self.written += sum(size for _, size, _ in record.outputs)
+        for stage, seconds in zip(STAGES, record.seconds, strict=False):  # a failure got through some of them only
+            self.seconds[stage] += seconds
         if record.state == FAILED:
             self.failures.append(Trouble(record.name, record.kind, record.reason))
-        if time.monotonic() - self._written > _EVERY:
+        if self.pace.count % _TIDIED_EVERY == 0:
+            self._tidy()
+        if time.monotonic() - self._told_at > _EVERY:
             try:
-                self._write("status", self.values())
+                self._write_status()
             except OutputError as error:
                 raise StoppedError(f"{error}; what is done is kept") from error
         self.show(self)
 
-    def finish(self, phase: str) -> None:
+    def count_failure(self, record: Record) -> None:
+        """A photo failed in an earlier run, and is not tried again."""
+        self.tally.count(record)
+        self.failures.append(Trouble(record.name, record.kind, record.reason))
+
+    def finish(self, phase: str, reason: str = "") -> None:
         """Write down how it ended. Raises OutputError."""
-        self.phase = phase
-        self._write("status", self.values())
-        self._write("summary", self.values())
+        self.phase, self.reason = phase, reason
+        self._write_status()
+        write_atomic(self.state / f"summary{self.suffix}.json", _json(summary_of(self)))
         write_atomic(self.failures_path, _table(self.failures))
+        if self._is_planned:  # else it knows nothing of earlier runs
+            self._tidy()
+            write_atomic(self.page_path, write_page(self))
         self.show(self)
 
     @property
@@ -88,29 +132,36 @@ class Report:
         return self.state / f"failures{self.suffix}.csv"
 
     @property
+    def page_path(self) -> Path:
+        """The page that shows what came of it."""
+        return self.state / f"report{self.suffix}.html"
+
+    @property
     def rate(self) -> float:
-        """Photos a second in this run."""
-        return self._worked / max(time.monotonic() - self._started, 1e-9)
+        """Photos a second in this run, since the work began; those of earlier runs do not count."""
+        return self.pace.rate
 
     @property
     def seconds_left(self) -> float | None:
-        """At this rate; None before the first photo."""
-        return (self.tally.total - self.tally.past) / self.rate if self._worked else None
+        """At the rate of the last ten minutes; None before the first photo."""
+        left, rate = self.tally.total - self.tally.past, self.pace.lately()
+        if not left:
+            return 0.0
+        return left / rate if rate else None
 
-    def values(self) -> dict[str, Any]:
-        """The status as plain values."""
-        left = self.seconds_left
-        return {
-            "state": self.phase,
-            **vars(self.tally),
-            "seconds": round(time.monotonic() - self._started, 3),
-            "images_per_second": round(self.rate, 3),
-            "seconds_left": None if left is None else round(left, 1),
-        }
+    def _write_status(self) -> None:
+        self._told_at = time.monotonic()
+        write_atomic(self.state / f"status{self.suffix}.json", _json(status_of(self)))
 
-    def _write(self, name: str, values: dict[str, Any]) -> None:
-        self._written = time.monotonic()
-        write_atomic(self.state / f"{name}{self.suffix}.json", json.dumps(values, indent=1).encode() + b"\n")
+    def _tidy(self) -> None:
+        if self.pilot:  # the other photos' are not its to judge
+            return
+        kept = {key[1] for few in (self.totals.worst, self.totals.by_lot) for key, _ in few}
+        prune(self.state / f"{FOLDER}{self.suffix}", kept)
+
+
+def _json(values: object) -> bytes:
+    return json.dumps(values, indent=1, allow_nan=False).encode() + b"\n"
 
 
 def _table(rows: list[Trouble]) -> bytes:

@@ -15,6 +15,7 @@ from ..formats.yolo import write_data_yaml
 from .dataset import DOCUMENT, write_dataset
 from .journal import DONE, History, Journal, Record
 from .lock import locked
+from .lots import drawn
 from .naming import name_bases
 from .outlet import Outlet, stopped
 from .plan import Plan, are_there, make_plan
@@ -22,8 +23,9 @@ from .questions import Question
 from .report import FINISHED, INTERRUPTED, STOPPED, Report
 from .settings import Formats, agree, fingerprint
 from .shards import Shard
-from .sources import Scan
+from .sources import Scan, Source
 from .task import Hands, Task
+from .thumbnails import FOLDER, Gallery
 from .writing import COCO, part_of
 
 if TYPE_CHECKING:  # with workers, this process need not wait for torch
@@ -38,7 +40,7 @@ class Batch:
     """What to do: photos, question, formats, output folder.
 
     shard: which part of the photos. verify: read the files of earlier runs to see whether they are whole.
-    restart: delete the results of earlier runs first.
+    restart: delete the results of earlier runs first. pilot: do only so many photos, drawn by lot, and join nothing.
     """
 
     scan: Scan
@@ -48,6 +50,7 @@ class Batch:
     shard: Shard = field(default_factory=Shard)
     verify: bool = False
     restart: bool = False
+    pilot: int = 0
 
     @property
     def state(self) -> Path:
@@ -77,7 +80,7 @@ def run_with(
     batch.out.check()
     batch = replace(batch, formats=batch.formats.of_classes(batch.question.labels()))
     report = Report(batch.state, batch.shard.suffix, show=show)
-    with _stops_cleanly():
+    with stops_cleanly():
         batch.state.mkdir(parents=True, exist_ok=True)
         with locked(batch.state, batch.shard, batch.out.title):
             _prepare(batch)
@@ -87,12 +90,14 @@ def run_with(
                 agree(batch.state / "settings.json", own, batch.out.title)
                 with _ends_with_a_summary(report):
                     _work(batch, plan, hands, report)
-                    _join(batch)
+                    if not batch.pilot:
+                        join(batch)
     return report
 
 
 @contextmanager
-def _stops_cleanly() -> Generator[None]:
+def stops_cleanly() -> Generator[None]:
+    """What the disk does not take becomes a StoppedError."""
     try:
         yield
     except OutputError as error:
@@ -109,19 +114,14 @@ def _stops_cleanly() -> Generator[None]:
 
 @contextmanager
 def _ends_with_a_summary(report: Report) -> Generator[None]:
-    phase = STOPPED
     try:
         yield
-        phase = FINISHED
-    except KeyboardInterrupt:
-        phase = INTERRUPTED
+    except BaseException as error:
+        phase = INTERRUPTED if isinstance(error, KeyboardInterrupt) else STOPPED
+        with suppress(OutputError):  # the disk may be full: the journal tells what is done
+            report.finish(phase, f"{type(error).__name__}: {error}".rstrip(": "))
         raise
-    finally:
-        if phase == FINISHED:
-            report.finish(phase)
-        else:
-            with suppress(OutputError):  # the disk may be full: the journal tells what is done
-                report.finish(phase)
+    report.finish(FINISHED)
 
 
 def _prepare(batch: Batch) -> None:
@@ -134,7 +134,7 @@ def _prepare(batch: Batch) -> None:
 
 
 def _delete_results(batch: Batch) -> None:
-    with _history(batch) as history:
+    with history_of(batch) as history:
         for record in history.all():
             batch.out.remove(path for path, _, _ in record.outputs)
     batch.out.remove([DOCUMENT, CLASSES])
@@ -147,7 +147,8 @@ def _delete_results(batch: Batch) -> None:
 
 
 @contextmanager
-def _history(batch: Batch) -> Generator[History]:
+def history_of(batch: Batch) -> Generator[History]:
+    """What earlier runs, of all shards, did."""
     history = History(sorted(batch.state.glob("journal*.jsonl")))
     try:
         yield history
@@ -156,14 +157,16 @@ def _history(batch: Batch) -> Generator[History]:
 
 
 def _work(batch: Batch, plan: Plan, hands: Hands, report: Report) -> None:
-    task = Task(batch.formats, batch.out, batch.question.describe())
+    names = (source.name for source in asked_of(batch))
+    gallery = Gallery(batch.state / f"{FOLDER}{batch.shard.suffix}", names, plan.totals)
+    task = Task(batch.formats, batch.out, batch.question.describe(), gallery)
     with _journal(batch) as add:
 
         def note(record: Record) -> None:
             add(record)
             report.note(record)
 
-        report.show(report)
+        report.begin()
         hands.work(task, ((job, batch.question.part(job.source.name)) for job in plan.jobs), note)
 
 
@@ -189,30 +192,51 @@ def _plan(batch: Batch, report: Report) -> Plan:
     """The jobs; the report gets the counts of what needs no work."""
     names = [source.name for source in batch.scan.sources]
     bases = name_bases(names, batch.formats.names)
-    mine = [source for source in batch.scan.sources if batch.shard.holds(source.name)]
-    asked = [source for source in mine if batch.question.concerns(source.name)]
-    with _history(batch) as history:
+    asked, others = asked_of(batch), []
+    unasked = sum(batch.shard.holds(name) for name in names) - len(asked)
+    if batch.pilot:
+        chosen = drawn((source.name for source in asked), batch.pilot)
+        others = [source for source in asked if source.name not in chosen]
+        asked = [source for source in asked if source.name in chosen]
+        unasked, report.pilot = 0, len(asked)
+    with history_of(batch) as history:
         plan = make_plan(asked, bases, history, batch.out, verify=batch.verify)
+        report.ahead = len(make_plan(others, bases, history, batch.out).jobs)
+    count_plan(batch, report, plan, unasked)
+    return plan
+
+
+def count_plan(batch: Batch, report: Report, plan: Plan, unasked: int) -> None:
+    """Tell the report what needs no work. unasked: photos that the question does not concern."""
     failed = [trouble for trouble in batch.scan.failed if batch.shard.holds(trouble.name)]
     skipped = sum(batch.shard.holds(trouble.name) for trouble in batch.scan.skipped)
     report.failures += failed
     tally = report.tally
-    tally.total = len(mine) + len(failed) + skipped
+    tally.total = plan.kept + plan.skipped + len(plan.jobs) + unasked + len(failed) + skipped
     tally.done = tally.kept = plan.kept
     tally.failed = len(failed)
-    tally.skipped = skipped + plan.skipped + len(mine) - len(asked)
+    tally.skipped = skipped + plan.skipped + unasked
     tally.objects = plan.kept_objects
-    return plan
+    report.totals = plan.totals
 
 
-def _join(batch: Batch) -> None:
+def asked_of(batch: Batch) -> list[Source]:
+    """The photos of this shard that something is asked of."""
+    return [
+        source
+        for source in batch.scan.sources
+        if batch.shard.holds(source.name) and batch.question.concerns(source.name)
+    ]
+
+
+def join(batch: Batch) -> None:
     """Once every photo, of all shards, is done or given up: the documents about all of them."""
     if YOLO in batch.formats.names:  # it depends on the question alone
         batch.out.write(CLASSES, write_data_yaml(batch.formats.options.classes))
     if COCO not in batch.formats.names:
         return
     parts = []
-    with _history(batch) as history:
+    with history_of(batch) as history:
         for source in batch.scan.sources:
             if not batch.question.concerns(source.name):
                 continue

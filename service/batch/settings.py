@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,10 +66,20 @@ def agree(path: Path, own: Mapping[str, Any], out: str) -> None:
         before = json.loads(path.read_bytes())
     except (OSError, ValueError):
         before = {}
+    _compare(before, own, {*before, *own}, out)
+
+
+def agree_on_question(path: Path, question: Question, formats: Formats, out: str) -> None:
+    """Raise SettingsError, naming each, where anything but the model differs from what was written down."""
+    own = fingerprint({}, question, formats)
+    _compare(json.loads(path.read_bytes()), own, own, out)
+
+
+def _compare(before: Mapping[str, Any], own: Mapping[str, Any], keys: Iterable[str], out: str) -> None:
     own = json.loads(json.dumps(own))
     changes = [
         f"{key} was {_shown(before, key)}, now {_shown(own, key)}"
-        for key in sorted({*before, *own})
+        for key in sorted(keys)
         if before.get(key, ...) != own.get(key, ...)
     ]
     if changes:

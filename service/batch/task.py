@@ -11,6 +11,7 @@ from .outlet import Outlet
 from .plan import Job
 from .questions import Asks
 from .settings import Formats
+from .thumbnails import Gallery
 
 Errand = tuple[Job, Asks]  # a photo, and what is asked of it
 Note = Callable[[Record], None]
@@ -18,11 +19,12 @@ Note = Callable[[Record], None]
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Picklable, so that other processes may do it. asked: how results say what the question was."""
+    """Picklable, so that other processes may do it. asked: the question, in words for results."""
 
     formats: Formats
     out: Outlet
     asked: Mapping[str, Any]
+    gallery: Gallery | None = None
 
 
 class Hands(Protocol):

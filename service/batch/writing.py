@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from ..formats import write_files
 from ..formats.result import Result
 from ..images import Picture
 from .journal import DONE, Record
+from .measuring import measure
 from .naming import safe
 from .outlet import Outlet
 from .plan import Job
@@ -20,6 +22,7 @@ from .questions import Answer
 from .reading import failed
 from .settings import Formats
 from .sources import STATE
+from .thumbnails import Gallery
 
 COCO = "coco"  # its files are parts of one document, see `dataset`
 
@@ -36,11 +39,12 @@ class Answered:
 
 @dataclass(frozen=True, eq=False)
 class Shelf:
-    """Writes a photo's files. Their record is for the caller to keep, once they are there."""
+    """Writes a photo's files, and its thumbnail if one is wanted. The record is for the caller to keep, after them."""
 
     out: Outlet
     formats: Formats
     provenance: Mapping[str, Any]
+    gallery: Gallery | None = None
 
     def put(self, job: Job, item: Answered | Record) -> Record:
         """Write a photo's files, and delete what an earlier run made of it. Raises StoppedError when the disk takes
@@ -52,31 +56,42 @@ class Shelf:
 
     def _write(self, item: Answered) -> Record:
         written: list[tuple[str, int, str]] = []
+        started = time.monotonic()
         try:
-            for path, data in files_of(item, self.formats, self.provenance):
+            result = result_of(item, self.provenance)
+            for path, data in files_of(item.job, result, self.formats):
                 written.append((path, len(data), hashlib.sha256(data).hexdigest()))
                 self.out.write(path, data)
+            own = measure(result, self.formats)
         except (ClickmaskError, MemoryError) as error:
             if isinstance(error, StoppedError):
                 raise
             self.out.remove([path for path, _, _ in written])
             return failed(item.stamp, error)
-        return replace(item.stamp, state=DONE, outputs=tuple(written), objects=len(item.answers))
+        if self.gallery is not None:
+            self.gallery.offer(item.job.source.name, result, own.lowest)
+        seconds = (*item.stamp.seconds, round(time.monotonic() - started, 4))
+        found = len(item.answers)
+        return replace(item.stamp, state=DONE, outputs=tuple(written), objects=found, statistics=own, seconds=seconds)
 
 
-def files_of(item: Answered, formats: Formats, provenance: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """(path in the output folder, content) of all files about a photo, each made when it is asked for."""
+def result_of(item: Answered, provenance: Mapping[str, Any]) -> Result:
+    """A photo's objects as the formats take them."""
     alone = len(item.answers) == 1
     objects = [answer.to_object(number, alone=alone) for number, answer in enumerate(item.answers)]
-    result = Result.of(item.picture, objects, provenance)
+    return Result.of(item.picture, objects, provenance)
+
+
+def files_of(job: Job, result: Result, formats: Formats) -> Iterator[tuple[str, bytes]]:
+    """(path in the output folder, content) of all files about a photo, each made when it is asked for."""
     stem = os.path.splitext(result.file_name)[0]
     others = [name for name in formats.names if name != COCO]
     for file in write_files(result, others, formats.options):
-        yield f"{item.job.base}{file.name.removeprefix(stem)}", file.data
+        yield f"{job.base}{file.name.removeprefix(stem)}", file.data
     if COCO in formats.names:
-        within = "/".join(safe(part) for part in item.job.source.name.split("/"))
+        within = "/".join(safe(part) for part in job.source.name.split("/"))
         for file in write_files(replace(result, name=within), [COCO], formats.options):
-            yield part_of(item.job.base), file.data
+            yield part_of(job.base), file.data
 
 
 def part_of(base: str) -> str:

@@ -15,7 +15,8 @@ from ...models.errors import StoppedError
 from . import batch_options as b
 from . import options as o
 from .batch_progress import shown
-from .batch_workers import open_workers
+from .batch_told import tell, tell_missing
+from .batch_workers import Crew, open_workers
 from .config import ConfigFileHere
 from .settings import Settings
 from .shell import UNEXPECTED, say
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from ..batch.task import Hands
 
 SOME_FAILED = 3
-_SHOWN = 5  # failures named on the terminal; all are in the file
 
 
 def batch(
@@ -50,6 +50,8 @@ def batch(
     devices: b.Devices = None,
     workers: b.Workers = None,
     ray: b.Ray = None,
+    pilot: b.Pilot = None,
+    finish: b.Finish = False,
     model: o.Model = "vit_t",
     device: o.Device = "auto",
     precision: o.PrecisionOption = "auto",
@@ -65,10 +67,11 @@ def batch(
     settings = Settings(model, device, precision, fit, refine, cache_dir)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # machines stop programs so: as good as Ctrl-C
-    report = _run(
-        _plan(options), partial(open_workers, settings, options["devices"], workers, quiet=quiet), quiet=quiet
+    planned, crew = _plan(options), Crew(options["devices"], workers, ray)
+    report = (
+        _finish(planned) if finish else _run(planned, partial(open_workers, settings, crew, quiet=quiet), quiet=quiet)
     )
-    _tell(report, quiet=quiet)
+    tell(report, quiet=quiet)
     if report.tally.failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -80,6 +83,10 @@ def _check_question(options: Mapping[str, Any]) -> None:
         raise typer.BadParameter(f"say what to look for with one of --everything, --point, --box, --prompts: {given}")
     if options["search"] and not options["everything"]:
         raise typer.BadParameter("these are options of --everything", param_hint="'--search'")
+    if options["finish"] and (options["pilot"] or not options["resume"] or options["shard"] != "1/1"):
+        raise typer.BadParameter(
+            "it does no work: give it without --pilot, --restart, --shard", param_hint="'--finish'"
+        )
 
 
 def _plan(options: Mapping[str, Any]) -> Batch:
@@ -98,7 +105,8 @@ def _plan(options: Mapping[str, Any]) -> Batch:
     out.check()
     found = scan(options["photos"], options["out"])
     question = _question(options, found)
-    return Batch(found, question, formats, out, shard, options["verify"], not options["resume"])
+    restart, pilot = not options["resume"], options["pilot"] or 0
+    return Batch(found, question, formats, out, shard, options["verify"], restart, pilot)
 
 
 def _question(options: Mapping[str, Any], found: Scan) -> Question:
@@ -115,6 +123,21 @@ def _question(options: Mapping[str, Any], found: Scan) -> Question:
     return Whole(options["point"] or options["box"])
 
 
+def _finish(planned: Batch) -> Report:
+    """Join what is there. What is not there yet is an exit code that scripts can wait by."""
+    from ..batch.finish import Missing, finish
+
+    try:
+        done = finish(planned, lambda report: None)
+    except StoppedError as error:
+        say(("Error: ", "bold red"), str(error))
+        raise typer.Exit(UNEXPECTED) from error
+    if isinstance(done, Missing):
+        tell_missing(done)
+        raise typer.Exit(SOME_FAILED)
+    return done
+
+
 def _run(planned: Batch, open_hands: Callable[[], AbstractContextManager[Hands]], *, quiet: bool) -> Report:
     from ..batch.run import run_with
 
@@ -124,21 +147,3 @@ def _run(planned: Batch, open_hands: Callable[[], AbstractContextManager[Hands]]
     except StoppedError as error:
         say(("Error: ", "bold red"), str(error))
         raise typer.Exit(UNEXPECTED) from error
-
-
-def _tell(report: Report, *, quiet: bool) -> None:
-    """Failures are errors, of which --quiet does not silence the sum."""
-    tally = report.tally
-    if not quiet:
-        kept = f" ({tally.kept:,} of them before)" if tally.kept else ""
-        passed = f", {tally.skipped:,} passed over" if tally.skipped else ""
-        say(f"{tally.done:,} of {tally.total:,} done{kept}{passed}, {tally.objects:,} objects")
-        for trouble in report.failures[:_SHOWN]:
-            say(("Failed: ", "red"), f"{_printable(trouble.name)}: {_printable(trouble.reason)}")
-    if tally.failed:
-        what = "1 photo failed" if tally.failed == 1 else f"{tally.failed:,} photos failed"
-        say(f"{what}: {report.failures_path} says which and why; run the same command again to try them once more")
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)

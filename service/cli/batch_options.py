@@ -94,6 +94,27 @@ Resume = Annotated[
         rich_help_panel=_RUN,
     ),
 ]
+Pilot = Annotated[
+    int | None,
+    typer.Option(
+        "--pilot",
+        min=1,
+        metavar="N",
+        help="Do N photos, drawn by lot, and tell how long all would take and how much they would be. "
+        "The same command without it does the others.",
+        rich_help_panel=_RUN,
+    ),
+]
+Finish = Annotated[
+    bool,
+    typer.Option(
+        "--finish",
+        metavar=FLAG,
+        help="Join what shards did into the documents about all photos, without work on photos; "
+        "refused while some are not done.",
+        rich_help_panel=_RUN,
+    ),
+]
 Verify = Annotated[
     bool,
     typer.Option(

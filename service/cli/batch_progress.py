@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Show = Callable[["Report"], None]
 _EVERY = 10.0  # seconds between two plain lines
+_SOON, _DAY, _FARTHEST = 600.0, 86_400.0, 10 * 365 * 86_400.0  # seconds
 
 
 @contextmanager
@@ -27,7 +29,7 @@ def shown(*, quiet: bool = False) -> Generator[Show]:
         yield lambda report: None
     elif Console(stderr=True).is_terminal:
         with _bar() as bar:
-            task = bar.add_task("", total=None, words="")
+            task = bar.add_task("", total=None, words=" starting")
             yield lambda report: bar.update(
                 task, completed=report.tally.past, total=report.tally.total, words=_words(report)
             )
@@ -56,12 +58,14 @@ def _bar() -> Bar:
 
 
 def _words(report: Report) -> str:
-    """Rate, time left and failures."""
+    """Rate of this run (what earlier runs did took no time), time left, when that will be, and failures."""
     left = report.seconds_left
-    if left is None:
-        return ""
     failed = f", {report.tally.failed:,} failed" if report.tally.failed else ""
-    return f" {report.rate:.2f} a second, {_duration(left)} left{failed}"
+    if left is None or not report.pace.count:
+        return f" {report.tally.kept:,} done before{failed}" if report.tally.kept else failed
+    end = datetime.now() + timedelta(seconds=min(left, _FARTHEST))
+    at = f", done {end:%H:%M}" if left < _DAY else f", done {end:%a %d %b %H:%M}"
+    return f" {report.pace.lately():.2f} a second, {_duration(left)} left{at if left > _SOON else ''}{failed}"
 
 
 def _duration(seconds: float) -> str:
