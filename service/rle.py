@@ -79,6 +79,22 @@ def box(rle: Mapping[str, object]) -> tuple[int, int, int, int] | None:
     return x0, int((starts % height).min()), x1, int((last % height).max()) + 1
 
 
+def decode_box(rle: Mapping[str, object]) -> tuple[np.ndarray, tuple[int, int]]:
+    """The mask within its box alone, (h, w) bool, and the box's corner (x0, y0), image frame; (0, 0) bool of none.
+
+    No mask as large as the image is made. Raises PromptError as `decode` does.
+    """
+    around = box(rle)
+    if around is None:
+        return np.zeros((0, 0), bool), (0, 0)
+    x0, y0, x1, y1 = around
+    counts, height, _ = _parse(rle)
+    ends = np.clip(np.cumsum(counts), x0 * height, x1 * height)
+    inside = np.diff(ends, prepend=x0 * height)
+    columns = np.repeat(np.arange(len(counts), dtype=np.uint8) & 1, inside).reshape(x1 - x0, height)
+    return cv2.transpose(np.ascontiguousarray(columns[:, y0:y1])).view(bool), (x0, y0)
+
+
 def spans(rle: Mapping[str, object]) -> tuple[np.ndarray, np.ndarray]:
     """Where the object's runs start in the mask read column by column, and how long they are; of none, both are empty.
 

@@ -37,22 +37,26 @@ def to_labelmap(result: Result) -> np.ndarray:
     if count > MOST:
         raise OutputError(f"labelmap has numbers for {MOST} objects, got {count}: choose coco, json or sa1b")
     columns = np.zeros(result.width * result.height, np.uint8 if count <= _MOST_IN_8_BITS else np.uint16)
-    areas = _areas(result)
-    for place in sorted(range(count), key=lambda place: (-areas[place], -place)):
+    for place in _largest_first(result):
         columns[_pixels(result.objects[place].runs)] = place + 1
     return np.ascontiguousarray(columns.reshape(result.width, result.height).T)
 
 
 def labelmap_losses(result: Result) -> list[Loss]:
     """Pixels of objects that lie beneath smaller ones."""
-    areas = _areas(result)
-    shown = np.bincount(to_labelmap(result).ravel(), minlength=len(areas) + 1)[1:].tolist()
-    hidden = [area - seen for area, seen in zip(areas, shown, strict=True)]
-    return [Loss(place, "hidden by smaller ones", pixels) for place, pixels in enumerate(hidden, start=1) if pixels]
+    taken = np.zeros(result.width * result.height, bool)
+    hidden: dict[int, int] = {}
+    for place in reversed(_largest_first(result)):
+        pixels = _pixels(result.objects[place].runs)
+        hidden[place] = int(np.count_nonzero(taken[pixels]))
+        taken[pixels] = True
+    return [Loss(place + 1, "hidden by smaller ones", pixels) for place, pixels in sorted(hidden.items()) if pixels]
 
 
-def _areas(result: Result) -> list[int]:
-    return [rle.area(item.runs) for item in result.objects]
+def _largest_first(result: Result) -> list[int]:
+    """The objects' places; of equally large ones the later comes first, so that the earlier lies on top."""
+    areas = [rle.area(item.runs) for item in result.objects]
+    return sorted(range(len(areas)), key=lambda place: (-areas[place], -place))
 
 
 def _pixels(runs: Rle) -> np.ndarray:

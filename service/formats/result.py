@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 
 from ...models.errors import OutputError
@@ -40,6 +41,14 @@ class ObjectResult:
     def mask(self) -> np.ndarray:
         """(H, W) bool, image frame; made anew each time where there are run lengths only."""
         return self.pixels if isinstance(self.pixels, np.ndarray) else rle.decode(self.pixels)
+
+    @property
+    def within_box(self) -> tuple[np.ndarray, tuple[int, int]]:
+        """(h, w) bool: the mask within its box, (0, 0) of an empty one; and the box's corner (x0, y0), image frame."""
+        if not isinstance(self.pixels, np.ndarray):
+            return rle.decode_box(self.pixels)
+        left, top, width, height = cv2.boundingRect(self.pixels.astype(np.uint8))
+        return self.pixels[top : top + height, left : left + width], (left, top)
 
     @property
     def runs(self) -> Rle:

@@ -20,14 +20,18 @@ INSET = 0.1  # pixels; one decimal keeps the files small
 _DECIMALS = 1
 
 
-def to_rings(mask: np.ndarray, tolerance: float = 0.0) -> list[np.ndarray]:
+def to_rings(mask: np.ndarray, tolerance: float = 0.0, corner: tuple[int, int] = (0, 0)) -> list[np.ndarray]:
     """One ring (N, 2) float64, x y, image frame, for each part of `mask`, (H, W) bool; not closed by repetition.
 
+    `corner`: (x0, y0), where the mask lies when it is of a part of the image only: the rings are those of the whole.
     `tolerance` > 0 leaves out corners that lie within that many pixels of the simpler ring (Douglas-Peucker); a ring
     that would collapse stays exact. Raises PromptError as `to_polygons` does.
     """
+    if mask.size == 0:  # of an empty object's box
+        return []
     parts = to_polygons(mask) if tolerance > 0 else to_polygons(mask, tolerance)
     rings = _Outlines(parts, mask).walk() if parts else []
+    rings = [np.round(ring + corner, _DECIMALS) for ring in rings] if any(corner) else rings
     return [_simplify(ring, tolerance) for ring in rings] if tolerance > 0 else rings
 
 

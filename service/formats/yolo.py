@@ -33,7 +33,8 @@ def write_yolo(result: Result, tolerance: float = 0.0, classes: Sequence[str] = 
     for place, item in enumerate(result.objects, start=1):
         if item.category not in numbers:
             raise OutputError(f"object {place}: its label {item.category!r} is not among the {len(numbers)} classes")
-        ring = one_ring(to_rings(item.mask, tolerance))
+        mask, corner = item.within_box
+        ring = one_ring(to_rings(mask, tolerance, corner))
         if len(ring):
             lines.append(_line(numbers[item.category], ring / (result.width, result.height)))
     return "".join(f"{line}\n" for line in lines).encode()
@@ -55,11 +56,13 @@ def yolo_losses(result: Result, tolerance: float = 0.0, classes: Sequence[str] =
     """Pixels that ultralytics reads otherwise than they are, for each object where there are any."""
     losses = []
     for place, item in enumerate(result.objects, start=1):
-        mask = item.mask
-        rings = to_rings(mask, tolerance)
+        mask, corner = item.within_box
+        if tolerance == 0 and _is_one_part(mask):
+            continue  # nothing is lost: see `rings.py`
+        rings = to_rings(mask, tolerance, corner)
         if not rings:
             losses.append(Loss(place, "has no pixel and is left out", 0))
-        elif wrong := int(np.count_nonzero(_drawn(one_ring(rings), mask.shape) != mask)):
+        elif wrong := int(np.count_nonzero(_drawn(one_ring(rings), corner, mask.shape) != mask)):
             joined = f"its {len(rings)} parts are joined by lines" if len(rings) > 1 else "its outline is simpler"
             losses.append(Loss(place, joined, wrong))
     return losses
@@ -101,14 +104,18 @@ def _walk(trunk: np.ndarray, branches: dict[int, list[np.ndarray]]) -> Iterator[
     yield trunk[at:]
 
 
+def _is_one_part(mask: np.ndarray) -> bool:
+    return mask.size > 0 and cv2.connectedComponents(mask.view(np.uint8), connectivity=8)[0] == 2
+
+
 def _line(number: int, shares: np.ndarray) -> str:
     return " ".join([str(number), *(f"{share:.{_DECIMALS}f}".rstrip("0").rstrip(".") for share in shares.ravel())])
 
 
-def _drawn(ring: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """(H, W) bool: the ring as ultralytics draws it, decimals cut off and the outline included."""
+def _drawn(ring: np.ndarray, corner: tuple[int, int], shape: tuple[int, ...]) -> np.ndarray:
+    """(h, w) bool: the ring as ultralytics draws it, decimals cut off and the outline included; within its box."""
     canvas = np.zeros(shape, np.uint8)
-    return cv2.fillPoly(canvas, [ring.astype(np.int32)], 1).view(bool)
+    return cv2.fillPoly(canvas, [ring.astype(np.int32) - np.array(corner, np.int32)], 1).view(bool)
 
 
 def _quoted(text: str) -> str:
