@@ -25,7 +25,8 @@ _SYNC_LINES, _SYNC_SECONDS = 64, 2.0
 class Record:
     """What became of a photo.
 
-    name: relative. state: DONE, FAILED or SKIPPED. size, mtime_ns, sha256: of the file as it was read. outputs: path
+    name: relative. state: DONE, FAILED or SKIPPED. size, mtime_ns, sha256: of the file as it was read; identity: a
+    check sum or tag of it that its place knows, or nothing. outputs: path
     in the output folder, bytes and SHA-256 of each file. kind, reason: of a failure, or of passing it over.
     objects: how many were found. statistics: of those, None where an earlier version did not count. seconds: how long
     reading, the model and writing took.
@@ -43,6 +44,7 @@ class Record:
     reason: str = ""
     statistics: Statistics | None = None
     seconds: tuple[float, ...] = ()
+    identity: str = ""
 
     def line(self) -> bytes:
         """The record as a line of ASCII: names of any bytes come through."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ...models.errors import ClickmaskError
 from .journal import DONE, SKIPPED, History, Record
 from .outlet import Outlet
 from .sources import Source
@@ -46,7 +47,7 @@ def make_plan(
     for source in sources:
         record = history.get(source.name)
         base = bases[source.name]
-        if record is None or record.base != base or not is_same_file(record, source.path):
+        if record is None or record.base != base or not is_same_file(record, source):
             plan.jobs.append(Job(source, base, record))
         elif record.state == SKIPPED:
             plan.skipped += 1
@@ -56,16 +57,16 @@ def make_plan(
             plan.totals.add(record)
         else:
             plan.jobs.append(Job(source, base, record))
+    plan.jobs.sort(key=lambda job: job.source.turn)
     return plan
 
 
-def is_same_file(record: Record, path: str) -> bool:
-    """Whether the photo's file is as long, and as old, as when it was read."""
+def is_same_file(record: Record, source: Source) -> bool:
+    """Whether the photo's file is as it was when it was read: by its check sum or tag, else by size and time."""
     try:
-        now = os.stat(path)
-    except OSError:
+        return source.stamp().is_same(record.size, record.mtime_ns, record.identity)
+    except (OSError, ClickmaskError):
         return False
-    return (now.st_size, now.st_mtime_ns) == (record.size, record.mtime_ns)
 
 
 def are_there(record: Record, out: Outlet, *, verify: bool = False) -> bool:

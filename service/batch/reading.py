@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from dataclasses import dataclass, replace
 
@@ -11,6 +10,7 @@ from ...models.errors import ClickmaskError, ImageError
 from ...models.frame import Frame
 from ..image_headers import sniff
 from ..images import Picture, read_picture
+from .inputs.names import looks_like_photo
 from .journal import DONE, FAILED, SKIPPED, Record
 from .naming import safe
 from .outlet import Outlet
@@ -18,9 +18,6 @@ from .plan import Job, are_there
 from .questions import Asks
 
 _HEAD = 64
-_LIKE_PHOTOS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .heic .heif .avif .jxl .jp2".split()
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,14 +43,13 @@ def read(job: Job, asks: Asks, out: Outlet) -> Read:
     started = time.monotonic()
     stamp = Record(job.source.name, FAILED, base=job.base)
     try:
-        with open(job.source.path, "rb") as file:
-            now = os.fstat(file.fileno())
-            stamp = replace(stamp, size=now.st_size, mtime_ns=now.st_mtime_ns)
-            foreign = _foreign(job, file.read(_HEAD))
+        stamp = replace(stamp, **job.source.stamp()._asdict())
+        with job.source.open() as file:
+            head = file.read(_HEAD)
+            foreign = _foreign(job, head)
             if foreign is not None:
                 return replace(stamp, state=SKIPPED, kind="NotAPhoto", reason=foreign)
-            file.seek(0)
-            return _opened(job, asks, stamp, file.read(), out, started)
+            return _opened(job, asks, stamp, head + file.read(), out, started)
     except (ClickmaskError, MemoryError) as error:
         return failed(stamp, error)
     except (OSError, ValueError) as error:
@@ -83,7 +79,7 @@ def _opened(job: Job, asks: Asks, stamp: Record, data: bytes, out: Outlet, start
 
 def _foreign(job: Job, head: bytes) -> str | None:
     """Why this is no photo and need not be one; None for photos, and for what is called a photo but is none."""
-    if job.source.named or os.path.splitext(job.source.name)[1].lower() in _LIKE_PHOTOS:
+    if job.source.named or looks_like_photo(job.source.name):
         return None
     try:
         sniff(head, "the file")

@@ -23,7 +23,12 @@ MODULE_OF = {
     "pyjwt": "jwt",
 }
 # What is installed on wish may be imported only there, by whom it is for.
-EXTRAS_OF = {("service", "http"): ("serve",), ("service", "client"): ("client",), ("ui",): ("ui", "serve")}
+EXTRAS_OF = {
+    ("service", "batch"): ("cloud",),
+    ("service", "client"): ("client",),
+    ("service", "http"): ("serve",),
+    ("ui",): ("ui", "serve"),
+}
 
 
 def _imports(source: Any) -> Iterator[tuple[int, str, tuple[str, ...]]]:

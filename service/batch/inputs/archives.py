@@ -1,0 +1,48 @@
+"""Archives are told by their content, whatever they are called."""
+
+from __future__ import annotations
+
+from ....models.errors import ImageError
+from .found import Scan, Trouble, why
+from .inflating import Inflated, compression_of
+from .tar_headers import BLOCK, is_header
+from .tars import Tar, scan_tar
+from .zips import scan_zip
+
+_ZIP = (b"PK\3\4", b"PK\5\6")
+
+
+def scan_archive(path: str, found: Scan) -> bool:
+    """The members of a zip or tar file; whether it is one.
+
+    Raises ImageError for an archive that cannot be used at all: a bomb, a zip without its end, too many members.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(BLOCK)
+        compression = compression_of(head)
+        if head.startswith(_ZIP):
+            scan_zip(path, found)
+        elif compression is not None or is_header(head):
+            _check_holds_tar(path, compression)
+            scan_tar(Tar.at(path, compression), found)
+        else:
+            return False
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {why(error)}") from None
+    for name in found.sources.seal():
+        found.failed.append(
+            Trouble(name, "Duplicate", "another member of the archive has the same name: that is taken")
+        )
+    return True
+
+
+def _check_holds_tar(path: str, compression: str | None) -> None:
+    if compression is None:
+        return
+    stream = Inflated(path, compression)
+    try:
+        if not is_header(stream.read(BLOCK)):
+            raise ImageError(f"{path} is compressed by {compression}, but it is no tar archive: expected photos in one")
+    finally:
+        stream.close()
