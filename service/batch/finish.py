@@ -12,8 +12,8 @@ from .lock import locked
 from .naming import name_bases
 from .plan import Job, is_same_file, make_plan
 from .report import FINISHED, Report
-from .run import Batch, asked_of, count_plan, history_of, join, stops_cleanly
-from .settings import agree_on_question
+from .run import Batch, asked_of, count_plan, history_of, join, shards_of, stops_cleanly
+from .settings import agree_on_question, recorded
 from .shards import Shard
 
 
@@ -40,7 +40,7 @@ def finish(batch: Batch, show: Callable[[Report], None]) -> Report | Missing:
         agree_on_question(batch.state / "settings.json", batch.question, batch.formats, batch.out.title)
         report = Report(batch.state, "", show=show)
         asked = asked_of(batch)
-        bases = name_bases([source.name for source in batch.scan.sources], batch.formats.names)
+        bases = name_bases([source.name for source in batch.scan.sources], batch.formats.files)
         with history_of(batch) as history:
             plan = make_plan(asked, bases, history, batch.out, verify=batch.verify)
         failed = [record for job in plan.jobs if (record := _given_up(job)) is not None]
@@ -51,7 +51,8 @@ def finish(batch: Batch, show: Callable[[Report], None]) -> Report | Missing:
         for record in failed:
             report.count_failure(record)
         report.begin()
-        join(batch)
+        provenance = recorded(batch.state / "settings.json", batch.question)
+        join(batch, report, shards_of(batch, {**provenance, "asked": batch.question.describe()}))
         report.finish(FINISHED)
     return report
 
@@ -61,7 +62,7 @@ def _given_up(job: Job) -> Record | None:
     before = job.previous
     if before is None or before.state != FAILED or before.base != job.base:
         return None
-    return before if is_same_file(before, job.source.path) else None
+    return before if is_same_file(before, job.source) else None
 
 
 def _by_shard(batch: Batch, names: Sequence[str]) -> tuple[tuple[str, int], ...]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -29,7 +29,7 @@ class Record:
     check sum or tag of it that its place knows, or nothing. outputs: path
     in the output folder, bytes and SHA-256 of each file. kind, reason: of a failure, or of passing it over.
     objects: how many were found. statistics: of those, None where an earlier version did not count. seconds: how long
-    reading, the model and writing took.
+    reading, the model and writing took. payload: what goes to the photo's shard, on its way there: it is not kept.
     """
 
     name: str
@@ -45,10 +45,13 @@ class Record:
     statistics: Statistics | None = None
     seconds: tuple[float, ...] = ()
     identity: str = ""
+    payload: bytes = b""
 
     def line(self) -> bytes:
         """The record as a line of ASCII: names of any bytes come through."""
-        return json.dumps(asdict(self), separators=(",", ":")).encode() + b"\n"
+        values = asdict(self)
+        del values["payload"]
+        return json.dumps(values, separators=(",", ":")).encode() + b"\n"
 
     @classmethod
     def parse(cls, line: bytes) -> Record | None:
@@ -112,9 +115,13 @@ class History:
 
 
 class Journal:
-    """A journal being written, by one thread. Raises OSError when the disk does not take it."""
+    """A journal being written, by one thread. Raises OSError when the disk does not take it.
 
-    def __init__(self, path: Path) -> None:
+    before_sync: called before lines are put on the disk for good: what they tell of must be there first.
+    """
+
+    def __init__(self, path: Path, before_sync: Callable[[], None] = lambda: None) -> None:
+        self._before_sync = before_sync
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         self._unsynced, self._synced_at = 0, time.monotonic()
         _cut_torn_line(self._descriptor)
@@ -141,6 +148,7 @@ class Journal:
             os.close(self._descriptor)
 
     def _sync(self) -> None:
+        self._before_sync()
         os.fsync(self._descriptor)
         self._unsynced, self._synced_at = 0, time.monotonic()
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ...models.errors import OutputError
 from .shards import Shard
+
+_PATIENCE = 0.2  # seconds between two looks at a lock that is held
 
 
 @contextmanager
@@ -30,6 +33,35 @@ def locked(state: Path, shard: Shard, out: str) -> Generator[None]:
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+@contextmanager
+def joining(state: Path, out: str) -> Generator[None]:
+    """Hold what one run at a time may do for all shards; wait until others have done it."""
+    while True:
+        try:
+            descriptor = _take(state / "lock-join", out)
+            break
+        except OutputError:
+            time.sleep(_PATIENCE)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def idle(state: Path, suffix: str, out: str) -> Generator[bool]:
+    """Whether no run of this suffix (see `Shard`) is at it; none begins meanwhile."""
+    try:
+        descriptor = _take(state / f"lock{suffix}", out)
+    except OutputError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.close(descriptor)
 
 
 def _take(path: Path, out: str, *, shared: bool = False) -> int:

@@ -13,7 +13,9 @@ from typing import Protocol
 
 from ...models.errors import OutputError, StoppedError
 from ..files import write_atomic
+from .shard_store import holds
 from .sources import STATE
+from .spool import is_place
 
 # What is about one file's name or place. Anything else will befall the next file too.
 _OF_THE_FILE = {errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.EINVAL, errno.EILSEQ, errno.ELOOP}
@@ -30,6 +32,11 @@ class Outlet(Protocol):
     @property
     def state(self) -> Path:
         """The folder of journal, lock, status and parts: always of this machine, or mounted there."""
+        ...
+
+    @property
+    def root(self) -> Path:
+        """The folder it is, of this machine or mounted there. Raises SettingsError when it is none."""
         ...
 
     def check(self) -> None:
@@ -49,8 +56,8 @@ class Outlet(Protocol):
         """Delete files, where they are there."""
         ...
 
-    def has(self, path: str, size: int, digest: str | None = None) -> bool:
-        """Whether a file is there, of that many bytes and (where it is given) of that SHA-256."""
+    def has(self, path: str, size: int, digest: str, *, verify: bool = False) -> bool:
+        """Whether a file is there, of that many bytes and (verify) of that SHA-256; or what waits for its shard."""
         ...
 
     def tidy(self) -> None:
@@ -66,7 +73,12 @@ class Outlet(Protocol):
 class Folder:
     """A folder of this machine, or one that is mounted there."""
 
-    root: Path
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        """The folder."""
+        return self.folder
 
     @property
     def title(self) -> str:
@@ -110,12 +122,14 @@ class Folder:
             with suppress(OSError):
                 (self.root / path).unlink(missing_ok=True)
 
-    def has(self, path: str, size: int, digest: str | None = None) -> bool:
+    def has(self, path: str, size: int, digest: str, *, verify: bool = False) -> bool:
         """By size, or by reading it."""
+        if is_place(path):
+            return holds(self.root, path, size, digest, verify=verify)
         try:
             if os.path.getsize(self.root / path) != size:
                 return False
-            return digest is None or hashlib.sha256(self.read(path)).hexdigest() == digest
+            return not verify or hashlib.sha256(self.read(path)).hexdigest() == digest
         except OSError:
             return False
 

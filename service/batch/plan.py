@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -71,4 +70,4 @@ def is_same_file(record: Record, source: Source) -> bool:
 
 def are_there(record: Record, out: Outlet, *, verify: bool = False) -> bool:
     """Whether all files of a record lie in the output folder, by size or (verify) by content."""
-    return all(out.has(path, size, digest if verify else None) for path, size, digest in record.outputs)
+    return all(out.has(path, size, digest, verify=verify) for path, size, digest in record.outputs)

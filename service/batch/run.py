@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...models.errors import OutputError, SettingsError, StoppedError
 from ..formats.yolo import write_data_yaml
+from .books import books
 from .dataset import DOCUMENT, write_dataset
-from .journal import DONE, History, Journal, Record
-from .lock import locked
+from .journal import DONE, History
+from .lock import joining, locked
 from .lots import drawn
 from .naming import name_bases
-from .outlet import Outlet, stopped
+from .outlet import Outlet
 from .plan import Plan, are_there, make_plan
 from .questions import Question
 from .report import FINISHED, INTERRUPTED, STOPPED, Report
-from .settings import Formats, agree, fingerprint
+from .settings import SHARDS, Formats, agree, fingerprint, lasting
+from .shard_files import ShardMaker
+from .shard_joining import Shards, join_shards
+from .shard_plan import agree_on_plan
+from .shard_store import recover, remove_all
 from .shards import Shard
 from .sources import Scan, Source
-from .task import Hands, Task
+from .spool import cut_torn_tails
+from .task import Hands, Note, Task
 from .thumbnails import FOLDER, Gallery
 from .writing import COCO, part_of
 
@@ -57,6 +64,11 @@ class Batch:
         """The folder of journal, lock, status and parts."""
         return self.out.state
 
+    @property
+    def journal(self) -> Path:
+        """This run's own."""
+        return self.state / f"journal{self.shard.suffix}.jsonl"
+
 
 def run(batch: Batch, open_segmenter: Callable[[], Segmenter], show: Callable[[Report], None]) -> Report:
     """Do what is left to do, with a segmenter of this process; else as `run_with`."""
@@ -84,14 +96,17 @@ def run_with(
         batch.state.mkdir(parents=True, exist_ok=True)
         with locked(batch.state, batch.shard, batch.out.title):
             _prepare(batch)
-            with open_hands() as hands:
-                plan = _plan(batch, report)  # meanwhile workers load their model
+            with open_hands() as hands, history_of(batch) as history:
+                plan = _plan(batch, report, history)  # meanwhile workers load their model
                 own = fingerprint(hands.provenance, batch.question, batch.formats)
                 agree(batch.state / "settings.json", own, batch.out.title)
+                asked = {**lasting(hands.provenance), "asked": batch.question.describe()}
+                shards = shards_of(batch, asked)
                 with _ends_with_a_summary(report):
-                    _work(batch, plan, hands, report)
+                    with books(batch.journal, report, shards, history, plan) as note:
+                        _work(batch, plan, hands, report, note)
                     if not batch.pilot:
-                        join(batch)
+                        join(batch, report, shards)
     return report
 
 
@@ -138,6 +153,8 @@ def _delete_results(batch: Batch) -> None:
         for record in history.all():
             batch.out.remove(path for path, _, _ in record.outputs)
     batch.out.remove([DOCUMENT, CLASSES])
+    if SHARDS in batch.formats.names:
+        remove_all(batch.out.root)
     for path in sorted(batch.state.iterdir()):
         if path.is_dir():
             shutil.rmtree(path)
@@ -156,42 +173,38 @@ def history_of(batch: Batch) -> Generator[History]:
         history.close()
 
 
-def _work(batch: Batch, plan: Plan, hands: Hands, report: Report) -> None:
+def shards_of(batch: Batch, provenance: Mapping[str, object]) -> Shards | None:
+    """The output shards, where they were asked for, as earlier runs left them."""
+    if SHARDS not in batch.formats.names:
+        return None
+    root, title = batch.out.root, batch.out.title
+    sources = [source for source in batch.scan.sources if batch.question.concerns(source.name)]
+    plan = agree_on_plan(batch.state, [source.name for source in sources], batch.formats.shards.size)
+    photo = partial(_read_photo, {source.name: source for source in sources}) if batch.formats.shards.photos else None
+    maker = ShardMaker(root, provenance, batch.verify, photo)
+    cut_torn_tails(root, batch.shard.suffix)
+    with joining(batch.state, title):
+        recover(root)
+    return Shards(plan, sources, batch.scan.failed, maker, batch.shard)
+
+
+def _read_photo(sources: Mapping[str, Source], name: str) -> bytes:
+    with sources[name].open() as file:
+        return file.read()
+
+
+def _work(batch: Batch, plan: Plan, hands: Hands, report: Report, note: Note) -> None:
     names = (source.name for source in asked_of(batch))
     gallery = Gallery(batch.state / f"{FOLDER}{batch.shard.suffix}", names, plan.totals)
+    report.begin()
     task = Task(batch.formats, batch.out, batch.question.describe(), gallery)
-    with _journal(batch) as add:
-
-        def note(record: Record) -> None:
-            add(record)
-            report.note(record)
-
-        report.begin()
-        hands.work(task, ((job, batch.question.part(job.source.name)) for job in plan.jobs), note)
+    hands.work(task, ((job, batch.question.part(job.source.name)) for job in plan.jobs), note)
 
 
-@contextmanager
-def _journal(batch: Batch) -> Generator[Callable[[Record], None]]:
-    """Something that adds records. Raises StoppedError when the disk takes no more."""
-    path = batch.state / f"journal{batch.shard.suffix}.jsonl"
-    journal = Journal(path)
-
-    def add(record: Record) -> None:
-        try:
-            journal.add(record)
-        except OSError as error:
-            raise stopped(f"{path} cannot be written", error) from error
-
-    try:
-        yield add
-    finally:
-        journal.close()
-
-
-def _plan(batch: Batch, report: Report) -> Plan:
+def _plan(batch: Batch, report: Report, history: History) -> Plan:
     """The jobs; the report gets the counts of what needs no work."""
     names = [source.name for source in batch.scan.sources]
-    bases = name_bases(names, batch.formats.names)
+    bases = name_bases(names, batch.formats.files)
     asked, others = asked_of(batch), []
     unasked = sum(batch.shard.holds(name) for name in names) - len(asked)
     if batch.pilot:
@@ -199,9 +212,8 @@ def _plan(batch: Batch, report: Report) -> Plan:
         others = [source for source in asked if source.name not in chosen]
         asked = [source for source in asked if source.name in chosen]
         unasked, report.pilot = 0, len(asked)
-    with history_of(batch) as history:
-        plan = make_plan(asked, bases, history, batch.out, verify=batch.verify)
-        report.ahead = len(make_plan(others, bases, history, batch.out).jobs)
+    plan = make_plan(asked, bases, history, batch.out, verify=batch.verify)
+    report.ahead = len(make_plan(others, bases, history, batch.out).jobs)
     count_plan(batch, report, plan, unasked)
     return plan
 
@@ -229,21 +241,30 @@ def asked_of(batch: Batch) -> list[Source]:
     ]
 
 
-def join(batch: Batch) -> None:
+def join(batch: Batch, report: Report, shards: Shards | None) -> None:
     """Once every photo, of all shards, is done or given up: the documents about all of them."""
     if YOLO in batch.formats.names:  # it depends on the question alone
         batch.out.write(CLASSES, write_data_yaml(batch.formats.options.classes))
-    if COCO not in batch.formats.names:
-        return
-    parts = []
     with history_of(batch) as history:
-        for source in batch.scan.sources:
-            if not batch.question.concerns(source.name):
-                continue
-            record = history.get(source.name)
-            if record is None:
-                return  # another shard has yet to come to it
-            part = part_of(record.base)
-            if record.state == DONE and are_there(record, batch.out):
-                parts.append(part)
+        if COCO in batch.formats.names:
+            _join_coco(batch, history)
+        if shards is not None:
+            with joining(batch.state, batch.out.title):
+                changed = join_shards(shards, history)
+            report.failures += changed
+            report.tally.done -= len(changed)
+            report.tally.failed += len(changed)
+
+
+def _join_coco(batch: Batch, history: History) -> None:
+    parts = []
+    for source in batch.scan.sources:
+        if not batch.question.concerns(source.name):
+            continue
+        record = history.get(source.name)
+        if record is None:
+            return  # another shard has yet to come to it
+        part = part_of(record.base)
+        if record.state == DONE and are_there(record, batch.out):
+            parts.append(part)
     write_dataset(batch.out, parts)

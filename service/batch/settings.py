@@ -11,45 +11,86 @@ from typing import Any
 from ...models.errors import OutputError, SettingsError
 from ..files import write_atomic
 from ..formats import FORMATS, Options, check_options
+from ..shards.needs import need_pyarrow
 from ..version import version
 from .questions import Question
 
+SHARDS = "shards"  # the format whose files are of thousands of photos each, see `service.shards`
 _LAYOUT = 1  # of names and journal; the next one cannot go on where this one stopped
 _OF_THE_HOST = ("threads",)  # they change no pixel, and differ between machines that share a run
 
 
 @dataclass(frozen=True)
+class ShardOptions:
+    """Of the format "shards": how many photos a shard has, and whether the photos' bytes lie in its tar.
+
+    Raises SettingsError when the size is not positive.
+    """
+
+    size: int = 10_000
+    photos: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse shards of nothing."""
+        if self.size < 1:
+            raise SettingsError(f"shard size: expected a whole number from 1 up, got {self.size}")
+
+
+@dataclass(frozen=True)
 class Formats:
-    """The formats to write, and their options. Raises OutputError for unknown ones."""
+    """The formats to write, and their options. Raises OutputError for unknown ones.
+
+    "shards", which is of many photos, is one of them: MissingExtraError where it has not what it needs.
+    """
 
     names: tuple[str, ...]
     options: Options
+    shards: ShardOptions = ShardOptions()
 
     def __post_init__(self) -> None:
         """Refuse unknown names, and options that none of the formats takes."""
+        known = ", ".join((*FORMATS, SHARDS))
         for name in self.names:
-            if name not in FORMATS:
-                raise OutputError(f"unknown format {name!r}: expected some of {', '.join(FORMATS)}")
+            if name not in FORMATS and name != SHARDS:
+                raise OutputError(f"unknown format {name!r}: expected some of {known}")
         if not self.names:
-            raise OutputError(f"no format: expected some of {', '.join(FORMATS)}")
+            raise OutputError(f"no format: expected some of {known}")
+        if SHARDS in self.names:
+            need_pyarrow()
+        elif self.shards != ShardOptions():
+            raise OutputError(f"format {self.names[0]} has no shard size or photos: that is for {SHARDS}")
         for option, value in asdict(self.options).items():
-            if value != getattr(Options(), option) and not any(option in FORMATS[name].takes for name in self.names):
-                check_options(self.names[0], self.options)
+            if value != getattr(Options(), option) and not any(option in FORMATS[name].takes for name in self.files):
+                check_options((*self.files, "json")[0], self.options)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Those of `FORMATS`, whose files are about one photo each."""
+        return tuple(name for name in self.names if name != SHARDS)
 
     def of_classes(self, labels: Sequence[str]) -> Formats:
         """With the names that numbers stand for, the same in all photos' files; those that were given stay."""
-        takers = [name for name in self.names if "classes" in FORMATS[name].takes]
+        takers = [name for name in self.files if "classes" in FORMATS[name].takes]
         if not takers or self.options.classes:
             return self
-        return Formats(self.names, replace(self.options, classes=tuple(labels)))
+        return replace(self, options=replace(self.options, classes=tuple(labels)))
 
 
 def fingerprint(provenance: Mapping[str, Any], question: Question, formats: Formats) -> dict[str, Any]:
     """All that the results depend on beside the photos, as plain values."""
     model = {key: value for key, value in provenance.items() if key not in _OF_THE_HOST}
-    options = {name: formats.options.of(name) for name in formats.names if FORMATS[name].takes}
+    options: dict[str, Any] = {name: formats.options.of(name) for name in formats.files if FORMATS[name].takes}
+    if SHARDS in formats.names:
+        options[SHARDS] = asdict(formats.shards)
     written = {"formats": sorted(formats.names), "options": options}
     return {"clickmask": version(), "layout": _LAYOUT, **model, **question.describe(), **written}
+
+
+def recorded(path: Path, question: Question) -> dict[str, Any]:
+    """A segmenter's lasting provenance, as an earlier run wrote it down among its settings."""
+    values = json.loads(path.read_bytes())
+    others = {"clickmask", "layout", "formats", "options", *question.describe()}
+    return {key: value for key, value in values.items() if key not in others}
 
 
 def lasting(provenance: Mapping[str, Any]) -> dict[str, Any]:

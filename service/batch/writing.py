@@ -13,6 +13,8 @@ from ...models.errors import ClickmaskError, StoppedError
 from ..formats import write_files
 from ..formats.result import Result
 from ..images import Picture
+from ..shards.payload import encode
+from ..shards.tar import sample_key
 from .journal import DONE, Record
 from .measuring import measure
 from .naming import safe
@@ -20,7 +22,7 @@ from .outlet import Outlet
 from .plan import Job
 from .questions import Answer
 from .reading import failed
-from .settings import Formats
+from .settings import SHARDS, Formats
 from .sources import STATE
 from .thumbnails import Gallery
 
@@ -62,6 +64,7 @@ class Shelf:
             for path, data in files_of(item.job, result, self.formats):
                 written.append((path, len(data), hashlib.sha256(data).hexdigest()))
                 self.out.write(path, data)
+            payload = payload_of(item, result) if SHARDS in self.formats.names else b""
             own = measure(result, self.formats)
         except (ClickmaskError, MemoryError) as error:
             if isinstance(error, StoppedError):
@@ -71,8 +74,8 @@ class Shelf:
         if self.gallery is not None:
             self.gallery.offer(item.job.source.name, result, own.lowest)
         seconds = (*item.stamp.seconds, round(time.monotonic() - started, 4))
-        found = len(item.answers)
-        return replace(item.stamp, state=DONE, outputs=tuple(written), objects=found, statistics=own, seconds=seconds)
+        found = replace(item.stamp, state=DONE, outputs=tuple(written), objects=len(item.answers), statistics=own)
+        return replace(found, seconds=seconds, payload=payload)
 
 
 def result_of(item: Answered, provenance: Mapping[str, Any]) -> Result:
@@ -85,13 +88,23 @@ def result_of(item: Answered, provenance: Mapping[str, Any]) -> Result:
 def files_of(job: Job, result: Result, formats: Formats) -> Iterator[tuple[str, bytes]]:
     """(path in the output folder, content) of all files about a photo, each made when it is asked for."""
     stem = os.path.splitext(result.file_name)[0]
-    others = [name for name in formats.names if name != COCO]
+    others = [name for name in formats.files if name != COCO]
     for file in write_files(result, others, formats.options):
         yield f"{job.base}{file.name.removeprefix(stem)}", file.data
     if COCO in formats.names:
-        within = "/".join(safe(part) for part in job.source.name.split("/"))
-        for file in write_files(replace(result, name=within), [COCO], formats.options):
+        for file in write_files(replace(result, name=_within(job)), [COCO], formats.options):
             yield part_of(job.base), file.data
+
+
+def payload_of(item: Answered, result: Result) -> bytes:
+    """What a photo's shard is made of, see `shards.payload`. Raises OutputError."""
+    plain = replace(result, name=_within(item.job), provenance={})
+    return encode(plain, sample_key(item.job.base), item.stamp.sha256)
+
+
+def _within(job: Job) -> str:
+    """The photo's name, relative, for documents of many."""
+    return "/".join(safe(part) for part in job.source.name.split("/"))
 
 
 def part_of(base: str) -> str:

@@ -44,6 +44,8 @@ def batch(
     tolerance: b.Tolerance = 0.0,
     pad: o.Pad = 0,
     feather: o.Feather = 0.0,
+    shard_size: b.ShardSize = 10_000,
+    shard_photos: b.ShardPhotos = False,
     shard: b.ShardOption = "1/1",
     resume: b.Resume = True,
     verify: b.Verify = False,
@@ -93,15 +95,15 @@ def _plan(options: Mapping[str, Any]) -> Batch:
     """All that can be checked before the model is loaded, checked."""
     from ..batch.outlet import Folder
     from ..batch.run import Batch
-    from ..batch.settings import Formats
+    from ..batch.settings import Formats, ShardOptions
     from ..batch.shards import Shard
     from ..batch.sources import scan
     from ..formats import Options
 
     names = tuple(dict.fromkeys(name.strip() for name in options["format"].split(",") if name.strip()))
     drawn = Options(options["pad"], options["feather"], options["polygons"] or None, options["tolerance"])
-    formats, shard = Formats(names, drawn), Shard.parse(options["shard"])
-    out = Folder(options["out"])
+    formats = Formats(names, drawn, ShardOptions(options["shard_size"], options["shard_photos"]))
+    shard, out = Shard.parse(options["shard"]), Folder(options["out"])
     out.check()
     found = scan(options["photos"], options["out"])
     question = _question(options, found)

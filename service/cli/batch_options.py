@@ -57,7 +57,7 @@ Formats = Annotated[
         "--format",
         metavar="NAME,NAME",
         help="One or more of png (masks), cutout, overlay, json, coco (one document of all photos), labelme, "
-        "and what else there is.",
+        "shards (Parquet and tars of many photos), and what else there is.",
         envvar="CLICKMASK_BATCH_FORMAT",
         rich_help_panel=_RESULT,
     ),
@@ -74,6 +74,19 @@ Polygons = Annotated[
 Tolerance = Annotated[
     float,
     typer.Option(min=0.0, metavar="PIXELS", help="How much simpler outlines may be made.", rich_help_panel=_RESULT),
+]
+ShardSize = Annotated[
+    int,
+    typer.Option(min=1, metavar="N", help="Photos in each file of the format shards.", rich_help_panel=_RESULT),
+]
+ShardPhotos = Annotated[
+    bool,
+    typer.Option(
+        "--shard-photos",
+        metavar=FLAG,
+        help="Have the photos themselves in the tars of the format shards.",
+        rich_help_panel=_RESULT,
+    ),
 ]
 ShardOption = Annotated[
     str,

@@ -24,9 +24,10 @@ MODULE_OF = {
 }
 # What is installed on wish may be imported only there, by whom it is for.
 EXTRAS_OF = {
-    ("service", "batch"): ("cloud",),
+    ("service", "batch"): ("cloud", "ray"),
     ("service", "client"): ("client",),
     ("service", "http"): ("serve",),
+    ("service", "shards"): ("shards",),
     ("ui",): ("ui", "serve"),
 }
 
