@@ -44,6 +44,7 @@ if _typing.TYPE_CHECKING:
     from .service.prompts import Prompt
     from .service.saving import save_masks
     from .service.segmenter import Segmenter
+    from .service.shards.reader import MaskShards
     from .service.thing import Thing
 
 __version__ = "0.1.0"
@@ -63,6 +64,7 @@ __all__ = [
     "FoundMask",
     "ImageError",
     "Mask",
+    "MaskShards",
     "MissingExtraError",
     "OpenImage",
     "OutputError",
@@ -92,6 +94,7 @@ _HOMES = {
     "Found": "service.everything.found",
     "FoundMask": "service.everything.found",
     "Mask": "service.masks",
+    "MaskShards": "service.shards.reader",
     "OpenImage": "service.open_image",
     "Prompt": "service.prompts",
     "Proposals": "service.everything.proposals",

@@ -147,7 +147,9 @@ class _StagedFile(io.BufferedWriter):
 
     def close(self) -> None:
         """Sync and close."""
-        if not self.closed:
-            self.flush()
-            os.fsync(self.fileno())
-        super().close()
+        try:
+            if not self.closed:
+                self.flush()
+                os.fsync(self.fileno())
+        finally:
+            super().close()

@@ -21,8 +21,11 @@ host or path: the same photos give, with one release of pyarrow, the same bytes.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
+
+import numpy as np
 
 from ...models.errors import OutputError
 from ..formats.schema import SCHEMA
@@ -110,8 +113,8 @@ class ParquetPhotos:
     def __init__(self, path: str, kept: int = 1) -> None:
         arrow = need_pyarrow()
         self._path, self._kept = path, kept
-        self._groups: dict[int, dict[int, list[dict[str, Any]]]] = {}
-        self._broken = (arrow.ArrowException, OSError, KeyError, ValueError)
+        self._groups: dict[int, tuple[np.ndarray, Any]] = {}  # each row's photo, and the table of a row group
+        self._broken = (arrow.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError)
         try:
             self._file = arrow.parquet.ParquetFile(path)
             self.about: dict[str, Any] = json.loads(self._file.schema_arrow.metadata[b"clickmask"])
@@ -124,8 +127,10 @@ class ParquetPhotos:
 
     def __getitem__(self, photo: int) -> Document:
         """What is known of a photo, as `payload.load` gives it."""
-        group = next(number for number, last in enumerate(self._lasts) if photo <= last)
-        return to_document(self._group(group)[photo])
+        group = bisect_left(self._lasts, photo)
+        photos, table = self._group(group)
+        first, end = np.searchsorted(photos, (photo, photo + 1))
+        return to_document(table.slice(first, end - first).to_pylist())
 
     def close(self) -> None:
         """Close the file."""
@@ -134,7 +139,7 @@ class ParquetPhotos:
     def _last_photo(self, group: int) -> int:
         return self._file.metadata.row_group(group).column(0).statistics.max
 
-    def _group(self, number: int) -> dict[int, list[dict[str, Any]]]:
+    def _group(self, number: int) -> tuple[np.ndarray, Any]:
         found = self._groups.pop(number, None)
         if found is None:
             found = self._read(number)
@@ -143,15 +148,12 @@ class ParquetPhotos:
             del self._groups[next(iter(self._groups))]
         return found
 
-    def _read(self, number: int) -> dict[int, list[dict[str, Any]]]:
+    def _read(self, number: int) -> tuple[np.ndarray, Any]:
         try:
-            rows = self._file.read_row_group(number, use_threads=False).to_pylist()
+            table = self._file.read_row_group(number, use_threads=False)
+            return table["photo"].to_numpy(), table
         except self._broken as error:
             raise self._error(error) from None
-        found: dict[int, list[dict[str, Any]]] = {}
-        for row in rows:
-            found.setdefault(row["photo"], []).append(row)
-        return found
 
     def _error(self, error: Exception) -> OutputError:
         return OutputError(f"{self._path} is no whole Parquet file of clickmask ({error}): write it anew")

@@ -17,7 +17,7 @@ from clickmask.service.batch.outlet import Folder
 from clickmask.service.batch.questions import Question, Whole
 from clickmask.service.batch.report import Report
 from clickmask.service.batch.run import Batch, run
-from clickmask.service.batch.settings import Formats
+from clickmask.service.batch.settings import Formats, ShardOptions
 from clickmask.service.batch.shards import Shard
 from clickmask.service.batch.sources import STATE, scan
 from clickmask.service.formats import Options
@@ -70,10 +70,11 @@ def segment(strip_segmenter: Segmenter) -> Run:
         verify: bool = False,
         restart: bool = False,
         options: Options | None = None,
+        shards: ShardOptions | None = None,
         show: Callable[[Report], None] = lambda report: None,
     ) -> Report:
         found = scan(str(photos), out)
-        chosen = Formats(tuple(formats.split(",")), options or Options())
+        chosen = Formats(tuple(formats.split(",")), options or Options(), shards or ShardOptions())
         asked = question or Whole("center")
         return run(
             Batch(found, asked, chosen, Folder(out), Shard.parse(shard), verify, restart), lambda: strip_segmenter, show
