@@ -1,4 +1,4 @@
-"""What one process writes down of each photo that is done: what goes to its shard, its record, its part in the report."""
+"""What a process writes down of each photo that is done: what goes to its shard, its record, its part in the report."""
 
 from __future__ import annotations
 

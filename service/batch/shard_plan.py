@@ -44,7 +44,7 @@ class ShardPlan:
         return ShardPlan(self.size, (*self.firsts, *firsts), new[-1]) if new else self
 
     @cached_property
-    def _keys(self) -> list[list[bytes]]:
+    def _keys(self) -> list[bytes]:
         return [key_of(name) for name in self.firsts]
 
 

@@ -25,7 +25,7 @@ def _mask(*box: int) -> np.ndarray:
 
 
 def test_bins_worked_by_hand() -> None:
-    """Six decades of four bins: a share of 1 is in the last, 0.1 begins the fourth from the end, 1e-6 is in the first."""
+    """Six decades of four bins: a share of 1 is in the last, 0.1 begins the fourth from the end, 1e-6 in the first."""
     assert [area_bin(share) for share in (1.0, 0.5, 0.11, 0.1, 0.09, 2e-6, 1e-6, 1e-9)] == [23, 22, 20, 20, 19, 1, 0, 0]
     assert [score_bin(score) for score in (-0.1, 0.0, 0.019, 0.02, 0.5, 0.99, 1.0, 1.04)] == [
         0,
