@@ -25,9 +25,15 @@ FORMATS = {
     "Cut-outs": "cutout",
     "Masks (PNG)": "png",
     "COCO": "coco",
+    "YOLO": "yolo",
     "LabelMe": "labelme",
     "clickmask JSON": "json",
     "Overlay": "overlay",
+    "Label map": "labelmap",
+    "GeoJSON": "geojson",
+    "Measurements (CSV)": "csv",
+    "SA-1B": "sa1b",
+    "amg.py's folder": "amg",
 }
 
 _CANVAS = Path(__file__).with_name("static") / "canvas.html"

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -16,7 +17,10 @@ from PIL import Image
 from playwright.sync_api import Browser, Error, Page
 
 from clickmask.service import rle
+from clickmask.service.formats import Options, write_files
 from clickmask.service.formats.reading_coco import read_coco
+from clickmask.service.formats.result import ObjectResult, Result
+from clickmask.service.formats.yolo import write_data_yaml, yolo_classes
 
 PHOTOS = Path(__file__).parents[2] / "examples" / "photos"
 
@@ -250,3 +254,64 @@ def test_more_objects_than_a_request_holds_are_asked_for_in_batches(browser: Bro
     assert [rle.area(item.runs) for item in found] == [12] * 1003
     assert json.loads(base64.b64decode(coco["data"])) == json.loads(files["dogs_coco.json"])
     assert "1,000 at most" in overlay and "1,003" in overlay
+
+
+JOIN = """async ([formats, count, batches]) => {
+  const { inBatches } = await import('./batches.js');
+  const asked = [];
+  const files = await inBatches(formats, Array(count).fill({}), async (format, objects) => {
+    asked.push(objects.length);
+    const batch = batches[format][(asked.length - 1) % 2];
+    return batch.map(([name, text]) => ({ name, blob: new Blob([text]) }));
+  });
+  return [asked, await Promise.all(files.map(async ({ name, blob }) => [name, await blob.text()]))];
+}"""
+
+
+def _many(count: int) -> Result:
+    labels = ['a, "b"', "two\nlines", None, "=formula"]
+    runs = [rle.encode(np.eye(60, 80, n % 30, dtype=bool)) for n in range(count)]
+    return Result(
+        80, 60, [ObjectResult(run, 0.5, 0.25, n, labels[n % 4]) for n, run in enumerate(runs)], name="a,b.jpg"
+    )
+
+
+def _half(whole: Result, start: int, end: int) -> Result:
+    return replace(whole, objects=[replace(item, index=n) for n, item in enumerate(whole.objects[start:end])])
+
+
+def _texts(result: Result, name: str, classes: list[str]) -> list[tuple[str, str]]:
+    files = write_files(result, [name], Options(classes=tuple(classes)))
+    return [(file.name, file.data.decode(errors="replace")) for file in files]
+
+
+def test_batches_joined_are_what_one_request_would_have_given(functions: Page) -> None:
+    whole, formats = _many(1003), ["csv", "yolo", "amg", "geojson", "sa1b"]
+    halves = [_half(whole, 0, 502), _half(whole, 502, 1003)]
+    classes = yolo_classes([whole])
+    batches = {name: [_texts(half, name, classes) for half in halves] for name in formats}
+    asked, joined = functions.evaluate(JOIN, [formats, 1003, batches])
+    assert asked == [502, 501] * len(formats)
+    expected = dict(pair for name in formats for pair in _texts(whole, name, classes))
+    found = dict(joined)
+    assert found.keys() == expected.keys() and len(joined) == len(found)
+    for name, text in expected.items():
+        if name.endswith("json"):
+            assert json.loads(found[name]) == json.loads(text), name
+        else:
+            assert found[name] == text, name
+
+
+def test_yolos_numbers_mean_the_same_in_all_photos_and_data_yaml_says_what(page: Page) -> None:
+    labels = ["\U00010000 rare", "\uffff", "zebra", " \t", 'a "b"\\\n\u202e', None, "Bäume", "zebra"]
+    script = """async ([labels, options]) => {
+      const images = labels.map((label, n) => ({ ...image(String(n), `${n}.jpg`), objects: [{ label }] }));
+      return plain(await exportAll(api, images, options));
+    }"""
+    files = unpacked(page.evaluate(script, [labels, {"formats": ["yolo"]}]))
+    classes = yolo_classes([Result(1, 1, [ObjectResult(np.ones((1, 1), bool), label=label) for label in labels])])
+    assert files["data.yaml"] == write_data_yaml(classes)
+    sent = page.evaluate("() => requests.map(([, request]) => request.classes)")
+    assert sent == [classes] * len(labels)
+    page.evaluate(script, [labels, {"formats": ["png"]}])
+    assert page.evaluate("() => requests.at(-1)[1].classes === undefined")

@@ -18,7 +18,10 @@ from screen import PHOTOS, Screen, screen
 DOGS = PHOTOS / "dogs.jpg"
 UPPER, LOWER = (290, 300), (370, 560)
 OWN_WEIGHT = 500_000  # bytes beyond Gradio's own
-NAMES = ("Cut-outs", "Masks (PNG)", "COCO", "LabelMe", "clickmask JSON", "Overlay")
+NAMES = (
+    *("Cut-outs", "Masks (PNG)", "COCO", "YOLO", "LabelMe", "clickmask JSON", "Overlay", "Label map", "GeoJSON"),
+    *("Measurements (CSV)", "SA-1B", "amg.py's folder"),
+)
 
 
 def test_the_page_is_light_and_asks_nobody_else(browser: Browser, page_url: str) -> None:
@@ -64,7 +67,7 @@ def _export(desk: Screen, *formats: str, of: str = "this photo") -> tuple[str, b
     if not box.first.is_visible():
         desk.page.click("text=Export >> nth=0")
     for name in NAMES:
-        desk.page.locator(f"#clickmask-export label:has-text('{name}') input").set_checked(name in formats)
+        desk.page.locator(f'#clickmask-export label:has-text("{name}") input').set_checked(name in formats)
     desk.page.click(f"#clickmask-export label:has-text('{of}')")
     with desk.page.expect_download() as download:
         desk.page.click("#clickmask-export button:has-text('Export') >> nth=-1")
@@ -92,6 +95,21 @@ def test_one_photo_leaves_as_coco_with_the_masks_that_are_shown(desk: Screen) ->
     assert [category["name"] for category in document["categories"]] == ["dog"]
     for annotation, thing in zip(document["annotations"], desk.objects(), strict=True):
         assert (annotation["segmentation"], annotation["area"]) == (thing["rle"], coco.area(thing["rle"]))
+
+
+def test_every_format_leaves_in_one_zip_and_the_labels_give_the_classes(desk: Screen) -> None:
+    desk.take(DOGS)
+    desk.page.fill(".cm-active-label", "dog")
+    desk.page.press(".cm-active-label", "Enter")
+    desk.click(*UPPER)
+    name, data = _export(desk, *NAMES, of="all photos")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files = {member: archive.read(member) for member in archive.namelist()}
+    assert name == "clickmask.zip"
+    words = ("cutout.png", "labels.png", "mask.png", "measurements.csv", "objects.json", "overlay.jpg", "sa1b.json")
+    own = {"dogs.txt", "dogs.json", "dogs.geojson", "dogs/0.png", "dogs/metadata.csv", "coco.json", "data.yaml"}
+    assert set(files) == own | {f"dogs_{word}" for word in words}
+    assert b'0: "dog"' in files["data.yaml"] and files["dogs.txt"].startswith(b"0 0.")
 
 
 def test_all_photos_leave_as_one_zip(desk: Screen) -> None:

@@ -4,6 +4,7 @@ import { unzip, Zip, ZipDeflate, ZipPassThrough } from './vendor/fflate.js';
 
 import { Unique } from './file_names.js';
 
+const TEXT = /\.(json|geojson|csv|txt|svg|yaml)$/i;
 const SLICE = 1 << 18; // bytes pressed at a time, so that the page stays awake
 
 /** Grows by `add`; what it holds lies in Blobs, which the browser may keep out of memory. */
@@ -15,7 +16,7 @@ export class Archive {
 
   /** A file, under its name or, where that is taken, one like it. blob: a Blob. */
   async add(name, blob) {
-    const Kind = /\.(json|csv|txt|svg)$/i.test(name) ? ZipDeflate : ZipPassThrough; // pictures are pressed already
+    const Kind = TEXT.test(name) ? ZipDeflate : ZipPassThrough; // pictures are pressed already
     const entry = new Kind(this.#names.take(name));
     this.#zip.add(entry);
     for (let at = 0; at < blob.size || at === 0; at += SLICE) {

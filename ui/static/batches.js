@@ -1,6 +1,7 @@
 /** Exports of more objects than a request may hold: asked for in batches, and their files joined. */
 
 import { mergeCoco } from './coco.js';
+import { joinedTables } from './tables.js';
 
 /** Objects of a request, as the API has it. */
 export const MOST = 1000;
@@ -11,12 +12,21 @@ const NUMBER = /(\d+)(?=\.png$)/; // that of an object, in its file's name
 const JOINED = {
   png: renumbered,
   cutout: renumbered,
+  amg: joinedFolders,
+  yolo: joinedTexts((texts) => texts.join('')),
+  csv: joinedTexts((texts, begins) => joinedTables(texts, begins, 1)),
   coco: joinedDocuments((documents) => onOneImage(mergeCoco(documents))),
   json: joinedDocuments((documents, begins) =>
     withAll('objects', documents, (object, n) => ({ ...object, index: object.index + begins[n] })),
   ),
   labelme: joinedDocuments((documents, begins) =>
     withAll('shapes', documents, (shape, n) => grouped(shape, begins[n])),
+  ),
+  sa1b: joinedDocuments((documents) =>
+    withAll('annotations', documents, (row, n, place) => ({ ...row, id: place + 1 })),
+  ),
+  geojson: joinedDocuments((documents, begins) =>
+    withAll('features', documents, (feature, n) => counted(feature, begins[n])),
   ),
 };
 
@@ -51,12 +61,30 @@ function renumbered(parts, begins, count) {
   return parts.flatMap((files, n) => files.map((file) => ({ ...file, name: name(file.name, begins[n]) })));
 }
 
-function joinedDocuments(join) {
+/** The folders of amg.py, a table in each: its pictures count from 0, with no zeros before. */
+async function joinedFolders(parts, begins) {
+  const isTable = ({ name }) => name.endsWith('.csv');
+  const tables = parts.map((files) => files.filter(isTable));
+  const pictures = parts.flatMap((files, n) =>
+    files
+      .filter((file) => !isTable(file))
+      .map((file) => ({ ...file, name: file.name.replace(NUMBER, (digits) => Number(digits) + begins[n]) })),
+  );
+  return [...pictures, ...(await joinedTexts((texts) => joinedTables(texts, begins, 0))(tables, begins))];
+}
+
+function joinedTexts(join) {
   return async (parts, begins) => {
-    const documents = await Promise.all(parts.map(async ([file]) => JSON.parse(await file.blob.text())));
-    const blob = new Blob([JSON.stringify(join(documents, begins))], { type: 'application/json' });
-    return [{ name: parts[0][0].name, blob }];
+    const texts = await Promise.all(parts.map(([file]) => file.blob.text()));
+    return [{ name: parts[0][0].name, blob: new Blob([join(texts, begins)]) }];
   };
+}
+
+function joinedDocuments(join) {
+  return joinedTexts((texts, begins) => {
+    const documents = texts.map((text) => JSON.parse(text));
+    return JSON.stringify(join(documents, begins));
+  });
 }
 
 /** Documents about the same image have it once. */
@@ -69,9 +97,17 @@ function onOneImage(document) {
   };
 }
 
-const withAll = (list, documents, change) => ({
-  ...documents[0],
-  [list]: documents.flatMap((document, n) => document[list].map((row) => change(row, n))),
+/** The first document with the rows of all. change(row, number of its document, its place among all). */
+function withAll(list, documents, change) {
+  let place = 0;
+  const rows = documents.flatMap((document, n) => document[list].map((row) => change(row, n, place++)));
+  return { ...documents[0], [list]: rows };
+}
+
+const counted = (feature, begin) => ({
+  ...feature,
+  id: feature.id + begin,
+  properties: { ...feature.properties, index: feature.properties.index + begin },
 });
 
 const grouped = (shape, begin) => (shape.group_id === null ? shape : { ...shape, group_id: shape.group_id + begin });

@@ -54,7 +54,7 @@ function categoriesOf(names) {
 /**
  * The order of Python's strings; JavaScript's own is by UTF-16 units, which puts rare characters before some others.
  */
-function byCodePoints(one, other) {
+export function byCodePoints(one, other) {
   const [left, right] = [Array.from(one), Array.from(other)];
   const at = left.findIndex((letter, place) => letter !== right[place]);
   if (at < 0) return left.length - right.length;

@@ -12,8 +12,10 @@
 import { inBatches, MOST } from './batches.js';
 import { fit, split, Unique } from './file_names.js';
 import { patiently } from './patience.js';
+import { classesOf, dataYaml } from './yolo.js';
 
-const WISHES = ['pad', 'feather', 'polygons', 'tolerance'];
+const WISHES = ['pad', 'feather', 'polygons', 'tolerance', 'classes'];
+const YOLO = 'yolo';
 const TRIES = 3; // an image may be lost again while it is brought back
 
 /** One image's objects, however many: a File, of one format and object, or a zip of several. */
@@ -25,13 +27,14 @@ export async function exportOne(api, image, objects, options, signal = undefined
     const { name, blob } = await ask(api, named, options, signal);
     return { name: renamed(name, { asked, stem }), blob };
   }
-  const files = await filesOf(api, named, options, signal);
+  const files = await filesOf(api, named, withClasses(options, objects), signal);
   return files.length === 1 ? files[0] : zipped(`${stem}.zip`, files);
 }
 
 /**
  * Many images' objects: {name, blob, failed}. COCO documents are made one; with other formats beside it, or several
- * files, everything is in a zip. No file takes another's place: the second a.jpg is called a (2).jpg.
+ * files, everything is in a zip. No file takes another's place: the second a.jpg is called a (2).jpg. YOLO's numbers
+ * mean the same in all, and `data.yaml` says what.
  *
  * images: Exported with `objects`, none of them empty. onProgress(done, all): after each image. failed:
  * [{image, error}], what is missing. Throws AbortError when `signal` says so, and the first failure when all fail.
@@ -39,11 +42,15 @@ export async function exportOne(api, image, objects, options, signal = undefined
 export async function exportAll(api, images, options, onProgress = () => {}, signal = undefined) {
   const { Archive } = await import('./archive.js');
   const made = { documents: [], files: 0, archive: new Archive(), failed: [] };
+  const asked = withClasses(
+    options,
+    images.flatMap(({ objects }) => objects),
+  );
   const names = namesOf(images);
   for (const [place, image] of images.entries()) {
     signal?.throwIfAborted();
     try {
-      await exportInto(made, api, { ...image, ...names[place] }, options, signal);
+      await exportInto(made, api, { ...image, ...names[place] }, asked, signal);
     } catch (error) {
       if (error.name === 'AbortError') throw error;
       made.failed.push({ image, error });
@@ -51,6 +58,7 @@ export async function exportAll(api, images, options, onProgress = () => {}, sig
     onProgress(place + 1, images.length);
   }
   if (made.failed.length === images.length && images.length) throw made.failed[0].error;
+  if (asked.classes) await made.archive.add('data.yaml', new Blob([dataYaml(asked.classes)]));
   return finish(made);
 }
 
@@ -59,6 +67,11 @@ export function download(name, blob) {
   const url = URL.createObjectURL(blob);
   Object.assign(document.createElement('a'), { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000); // when it has surely been read
+}
+
+/** Which class a number is must not hang on the photo, or the request, that it stands in. */
+function withClasses(options, objects) {
+  return options.formats.includes(YOLO) ? { ...options, classes: classesOf(objects) } : options;
 }
 
 /** All of an image before any of it counts: half an image would look like all of it. */
