@@ -25,7 +25,20 @@ if TYPE_CHECKING:
 
 _ROWS = 100  # of failures, all classes together, but a few of each at least
 _ROWS_AT_LEAST = 5
-_CLASSES = 20
+_CLASSES, _SETTINGS = 20, 40
+_LAST = (
+    "formats",
+    "options",
+    "model",
+    "digest",
+    "device",
+    "precision",
+    "fit",
+    "refine",
+    "torch",
+    "clickmask",
+    "layout",
+)
 _LONGEST_NAME, _LONGEST_REASON, _LONGEST_SETTING = 120, 300, 400
 
 
@@ -111,10 +124,11 @@ def stages_section(report: Report) -> str:
 
 def settings_section(settings: Mapping[str, Any]) -> str:
     """What the results depend on beside the photos."""
+    ranked = sorted(settings, key=lambda key: _LAST.index(key) if key in _LAST else -1)
     rows = "".join(
         f'<tr><th scope="row">{escape(printable(shortened(str(key), 40)))}</th>'
-        f"<td>{escape(printable(shortened(_plain(value), _LONGEST_SETTING)))}</td></tr>"
-        for key, value in list(settings.items())[:40]
+        f"<td>{escape(printable(shortened(_plain(settings[key]), _LONGEST_SETTING)))}</td></tr>"
+        for key in ranked[:_SETTINGS]
     )
     return f'<section><h2>Settings</h2>\n<div class="wide"><table>{rows}</table></div></section>' if rows else ""
 
@@ -129,7 +143,7 @@ def _gallery(title: str, note: str, shown: Iterable[tuple[Exhibit, bytes | None]
 def _exhibit(exhibit: Exhibit, picture: bytes | None) -> str:
     name = escape(printable(shortened(exhibit.name, _LONGEST_NAME)))
     objects = counted(exhibit.objects, "object")
-    figure = objects if exhibit.lowest is None else f"{exhibit.lowest:.3f}, {objects}"
+    figure = objects if exhibit.lowest is None else f"{exhibit.lowest:.3f} \N{MIDDLE DOT} {objects}"
     if picture is None:
         image = '<span class="none">no picture of it was kept</span>'
     else:
@@ -184,7 +198,13 @@ def _failures_of(kind: str, troubles: Sequence[Trouble], most: int) -> str:
 
 def _plain(value: object) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={_plain(item)}" for key, item in value.items()) or "none"
+        return ", ".join(_told(key, item) for key, item in value.items()) or "none"
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value)) or "none"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _told(key: str, value: object) -> str:
+    return f"{key} ({_plain(value)})" if isinstance(value, Mapping) else f"{key}={_plain(value)}"

@@ -15,13 +15,13 @@ a { color: var(--link); }
 h1 { margin: 0; font-size: 1.75rem; line-height: 1.25; overflow-wrap: anywhere; }
 h2 { margin: 3rem 0 0.25rem; font-size: 1.25rem; }
 h3 { margin: 1.5rem 0 0.5rem; font-size: 1rem; }
-p { margin: 0.25rem 0 1rem; max-width: 46rem; }
+p { margin: 0.25rem 0 1rem; max-width: 50rem; text-wrap: pretty; }
 .dim { color: var(--dim); }
 .state { margin: 0.5rem 0 1.5rem; }
 .told { padding: 0.6rem 1rem; border-left: 4px solid var(--warn); background: var(--soft); overflow-wrap: anywhere; }
 .counts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 1px; margin: 0 0 1.5rem;
-  border: 1px solid var(--line); border-radius: 8px; background: var(--line); overflow: hidden; }
-.counts div { padding: 0.8rem 1rem; background: var(--ground); }
+  padding: 1px; }
+.counts div { padding: 0.8rem 1rem; box-shadow: 0 0 0 1px var(--line); }
 .counts dt { font-size: 0.875rem; color: var(--dim); }
 .counts dd { margin: 0; font-size: 1.5rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
 .counts dd small { display: block; font-size: 0.8125rem; color: var(--dim); }
@@ -42,7 +42,7 @@ p { margin: 0.25rem 0 1rem; max-width: 46rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); gap: 1rem 2.5rem; }
 .charts figure { margin: 0; min-width: 0; }
 .charts figcaption { margin: 1rem 0 0.25rem; font-weight: 600; }
-.chart { display: block; width: 100%; height: auto; }
+.chart { display: block; width: 100%; max-width: 32rem; height: auto; }
 .chart text { fill: var(--dim); font: 12px system-ui, sans-serif; }
 .chart .grid { stroke: var(--line); }
 .chart .axis { stroke: var(--dim); }

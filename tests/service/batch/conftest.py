@@ -71,14 +71,14 @@ def segment(strip_segmenter: Segmenter) -> Run:
         restart: bool = False,
         options: Options | None = None,
         shards: ShardOptions | None = None,
+        pilot: int = 0,
         show: Callable[[Report], None] = lambda report: None,
     ) -> Report:
         found = scan(str(photos), out)
         chosen = Formats(tuple(formats.split(",")), options or Options(), shards or ShardOptions())
         asked = question or Whole("center")
-        return run(
-            Batch(found, asked, chosen, Folder(out), Shard.parse(shard), verify, restart), lambda: strip_segmenter, show
-        )
+        batch = Batch(found, asked, chosen, Folder(out), Shard.parse(shard), verify, restart, pilot)
+        return run(batch, lambda: strip_segmenter, show)
 
     return do
 

@@ -112,7 +112,8 @@ def test_an_interrupt_stops_it_soon_and_it_goes_on(
 def test_exit_codes(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = _batch(photos, out, *WORDS, *MODEL)
-    assert done.exit_code == 0 and done.stderr.endswith("8 of 8 done, 8 objects\n")
+    assert done.exit_code == 0
+    assert done.stderr.endswith(f"8 of 8 done, 8 objects\n{out / STATE / 'report.html'} shows what came of it\n")
     (photos / "bad.jpg").write_bytes(b"bad")
     done = _batch(photos, out, *WORDS, *MODEL)
     assert done.exit_code == 3

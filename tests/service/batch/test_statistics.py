@@ -25,7 +25,7 @@ def _mask(*box: int) -> np.ndarray:
 
 
 def test_bins_worked_by_hand() -> None:
-    """Six decades of four bins: a share of 1 is in the last, 0.1 begins the fourth from the end, 1e-6 in the first."""
+    """Six decades of four bins: 1 is in the last, 0.1 begins the fourth from the end, 1e-6 and less in the first."""
     assert [area_bin(share) for share in (1.0, 0.5, 0.11, 0.1, 0.09, 2e-6, 1e-6, 1e-9)] == [23, 22, 20, 20, 19, 1, 0, 0]
     assert [score_bin(score) for score in (-0.1, 0.0, 0.019, 0.02, 0.5, 0.99, 1.0, 1.04)] == [
         0,
@@ -76,22 +76,16 @@ def test_a_spoilt_record_is_none(own: str) -> None:
     assert Record.parse(line.replace(own, '{"areas":[[23,1]]').encode()) is not None
 
 
-def _one(n: int) -> Statistics:
+def _record(n: int) -> Record:
+    """Photo n has n % 3 objects, and one in the bins n % 24 and n % 50."""
     lowest = n / 100 if n % 3 else None
-    return Statistics(((n % 24, 1),), ((n % 50, 1),), n % 2, lowest, (("yolo", 1, n),))
+    own = Statistics(((n % 24, 1),), ((n % 50, 1),), n % 2, lowest, (("yolo", 1, n),))
+    outputs = ((f"{n}.png", n, ""), (f".clickmask-batch/coco/{n}.json", 5, ""))
+    return Record(f"{n}.jpg", DONE, outputs=outputs, objects=n % 3, statistics=own)
 
 
 def test_totals_are_sums_in_any_order() -> None:
-    records = [
-        Record(
-            f"{n}.jpg",
-            DONE,
-            outputs=((f"{n}.png", n, ""), (f".clickmask-batch/coco/{n}.json", 5, "")),
-            objects=n % 3,
-            statistics=_one(n),
-        )
-        for n in range(100)
-    ]
+    records = [_record(n) for n in range(100)]
     forth, back = Totals(), Totals()
     for record in [*records, Record("bad.jpg", FAILED)]:
         forth.add(record)
