@@ -44,6 +44,12 @@ _START = """
   await start(element, {{ root: "{root}", ...limits, hasProject: {has_project} }});
 }})();
 """
+_START_BATCH = """
+(async () => {{
+  const {{ start }} = await import(new URL("{root}/page/batch_tab.js", location.href));
+  await start(element, {{ root: "{root}" }});
+}})();
+"""
 _HERE, _ALL = "this photo", "all photos"
 
 
@@ -77,6 +83,13 @@ def build_page(
             with gr.Row():
                 _view()
                 _export()
+        with gr.Tab("Batch"):
+            gr.HTML(
+                html_template='<div class="cm-batch"></div>',
+                js_on_load=_START_BATCH.format(root=root),
+                apply_default_css=False,
+                elem_id="clickmask-batch",
+            )
         with gr.Tab("API") as api:
             _snippets(api, root)
             add_segment_endpoint()

@@ -66,6 +66,12 @@ def serve(
     mask_memory: limit.MaskMemory = limit.MASK_MEMORY,
     forget_after: limit.ForgetAfter = 3600.0,
     state_dir: limit.StateDir = None,
+    batch_root: s.BatchRoots = None,
+    batch_upload: limit.BatchUpload = limit.BATCH_UPLOAD,
+    batch_photos: limit.BatchPhotos = 2000,
+    batch_disk: limit.BatchDisk = limit.BATCH_DISK,
+    batch_queue: limit.BatchQueue = 8,
+    batch_keep: limit.BatchKeep = 24 * 3600.0,
     devices: s.Devices = "auto",
     model: o.Model = "vit_t",
     precision: o.PrecisionOption = "auto",
@@ -107,7 +113,7 @@ def run_service(options: Mapping[str, Any], find_maker: Callable[[], AppMaker], 
 
 def serve_settings(options: Mapping[str, Any]) -> ServeSettings:
     """The service's settings from the options of `serve`, by name. Raises SettingsError for what makes no sense."""
-    from ..http.settings import Access, Decoders, Limits, ServeSettings, Storage, parse_networks
+    from ..http.settings import Access, Batches, Decoders, Limits, ServeSettings, Storage, parse_networks
 
     # Below, a size is a plain number: it may be shown in ways of its own here only.
     options = {name: int(value) if isinstance(value, Size) else value for name, value in options.items()}
@@ -141,6 +147,14 @@ def serve_settings(options: Mapping[str, Any]) -> ServeSettings:
             **{name: options[name] for name in _ACCESS},
         ),
         project=options.get("project"),
+        batches=Batches(
+            roots=tuple(options["batch_root"] or ()),
+            upload=options["batch_upload"],
+            photos=options["batch_photos"],
+            disk=options["batch_disk"],
+            queue=options["batch_queue"],
+            keep=options["batch_keep"],
+        ),
     )
 
 

@@ -10,8 +10,10 @@ import typer
 from .quantities import Size, parse_megapixels, parse_seconds
 
 _REQUEST, _LOAD, _MEMORY = "What one request may ask for", "Load", "What it remembers"
+_BATCHES = "Batches of photos"
 
 BODY, QUEUE_MEMORY, MASK_MEMORY, DECODER_MEMORY = Size(64 << 20), Size(1 << 30), Size(256 << 20), Size(3 << 30)
+BATCH_UPLOAD, BATCH_DISK = Size(2 << 30), Size(8 << 30)
 
 MaxBody = Annotated[
     Size,
@@ -148,6 +150,56 @@ MaskMemory = Annotated[
         help="For earlier answers that clicks go on from.",
         envvar="CLICKMASK_MASK_MEMORY",
         rich_help_panel=_MEMORY,
+    ),
+]
+BatchUpload = Annotated[
+    Size,
+    typer.Option(
+        parser=Size.parse,
+        metavar="SIZE",
+        help="Bytes of the photos that are uploaded for one batch.",
+        envvar="CLICKMASK_BATCH_UPLOAD",
+        rich_help_panel=_BATCHES,
+    ),
+]
+BatchPhotos = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        metavar="NUMBER",
+        help="How many photos may be uploaded for one batch; 0: the server takes no uploads of many.",
+        envvar="CLICKMASK_BATCH_PHOTOS",
+        rich_help_panel=_BATCHES,
+    ),
+]
+BatchDisk = Annotated[
+    Size,
+    typer.Option(
+        parser=Size.parse,
+        metavar="SIZE",
+        help="Bytes on the disk, in the state folder, of all uploads and their results.",
+        envvar="CLICKMASK_BATCH_DISK",
+        rich_help_panel=_BATCHES,
+    ),
+]
+BatchQueue = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="NUMBER",
+        help="Batches that may wait for the one at work.",
+        envvar="CLICKMASK_BATCH_QUEUE",
+        rich_help_panel=_BATCHES,
+    ),
+]
+BatchKeep = Annotated[
+    float,
+    typer.Option(
+        parser=parse_seconds,
+        metavar="SECONDS",
+        help="When a batch that has ended is forgotten, with what was uploaded for it.",
+        envvar="CLICKMASK_BATCH_KEEP",
+        rich_help_panel=_BATCHES,
     ),
 ]
 ForgetAfter = Annotated[

@@ -17,6 +17,18 @@ from .quantities import parse_seconds
 _WHERE, _WHO, _MODEL, _RUN = "Where it listens", "Who may call", "The model", "Running it"
 _PROJECT = "What is worked on"
 
+BatchRoots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--batch-root",
+        exists=True,
+        file_okay=False,
+        metavar="DIR",
+        help="A folder below which callers may choose photos for a batch, and write its results; as many as you like.",
+        envvar="CLICKMASK_BATCH_ROOT",
+        rich_help_panel=_PROJECT,
+    ),
+]
 Level = Literal["debug", "info", "warning", "error"]
 
 

@@ -19,6 +19,8 @@ from . import everything_routes, image_routes, mask_routes, project_routes, serv
 from .access.middleware import AccessMiddleware
 from .access.proxies import ProxyMiddleware
 from .access.ways import open_callers
+from .batches import routes as batch_routes
+from .batches.board import Board
 from .context import get_context
 from .errors import ApiError, from_clickmask
 from .front_door import FrontDoor
@@ -64,7 +66,8 @@ def create_app(
     app.state.service, app.state.health, app.state.metrics = service, health, metrics
     app.state.callers = open_callers(settings.access, service.secret)
     app.state.pages = ["/docs"]  # paths that people open
-    for routes in (image_routes, mask_routes, everything_routes, server_routes):
+    app.state.batches = Board(service)
+    for routes in (image_routes, mask_routes, everything_routes, batch_routes, server_routes):
         app.include_router(routes.router)
     if settings.project is not None:
         app.state.project = Project(settings.project, service.secret)
@@ -81,23 +84,27 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     service: Service = app.state.service
+    batches: Board = app.state.batches
+    await batches.start()
     await service.start()
     try:
         yield
     finally:
+        await batches.close()
         await service.close()
 
 
 def _add_layers(app: FastAPI, service: Service, settings: ServeSettings) -> None:
     """The innermost first: each one added is put around those before."""
     app.add_middleware(AccessMiddleware, callers=app.state.callers, pages=app.state.pages)
-    app.add_middleware(LimitsMiddleware, limits=settings.limits)
+    uploads = {batch_routes.PATH: settings.batches.upload if settings.batches.photos else 0}
+    app.add_middleware(LimitsMiddleware, limits=settings.limits, uploads=uploads)
     app.add_middleware(FrontDoor, settings=settings)
     app.add_middleware(
         RequestMiddleware,
         health=app.state.health,
         metrics=app.state.metrics,
-        largest_body=settings.limits.body,
+        largest_body=max(settings.limits.body, settings.batches.upload),
         hash_caller=lambda caller: sign(service.secret, "log", caller).hex(),
     )
     app.add_middleware(SecurityHeaders)

@@ -13,7 +13,7 @@ import hmac
 from .errors import ApiError
 from .secret import sign
 
-_KINDS = {"image_gone": ("img", "win"), "mask_gone": ("msk",)}
+_KINDS = {"image_gone": ("img", "win"), "mask_gone": ("msk",), "batch_gone": ("bat",)}
 _DIGEST, _TAG = 15, 6  # bytes; base32 without padding makes 24 and 10 characters
 
 
@@ -35,10 +35,15 @@ class Keys:
         """The id of an answer to a question about an image or window. question: canonical text."""
         return self._make("msk", caller, image, question, str(index))
 
+    def batch(self, request: str, caller: str) -> str:
+        """The id of a batch. request: canonical text, or anything that is like no other."""
+        return self._make("bat", caller, request)
+
     def check(self, key: str, caller: str, gone: str) -> ApiError:
         """Why an id that is not in the store is not: 410 if it was this caller's, else 404.
 
-        gone: the code of the 410, "image_gone" (for windows too) or "mask_gone"; an id of the other kind is 404.
+        gone: the code of the 410, "image_gone" (for windows too), "mask_gone" or "batch_gone"; an id of another kind
+        is 404.
         """
         kind, _, rest = key.partition("_")
         digest, tag = rest[: _length(_DIGEST)], rest[_length(_DIGEST) :]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import traceback
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .access.middleware import path_below_root
 from .context import Context, get_context
 from .errors import ApiError, send_error
 from .exchange import body_length
@@ -28,8 +31,9 @@ class LimitsMiddleware:
     longer matters once the answer has begun. What is ended is cancelled, as a task is.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
-        self._app, self._limits = app, limits
+    def __init__(self, app: ASGIApp, limits: Limits, uploads: Mapping[str, int] = MappingProxyType({})) -> None:
+        """uploads: for paths that take larger bodies, and keep them on the disk, how many bytes."""
+        self._app, self._limits, self._uploads = app, limits, uploads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -39,29 +43,18 @@ class LimitsMiddleware:
         try:
             _check_head(scope)
             headers = dict(scope["headers"])
-            length = self._check(headers)
+            largest = max(self._limits.body, self._uploads.get(path_below_root(scope), 0))
+            length = _check_body(headers, largest)
             context.timeout = _seconds(headers.get(TIMEOUT_HEADER.lower().encode()))
         except ApiError as error:
             context.notes["code"] = error.code
             return await send_error(send, error)
         seconds = self._limits.deadline if context.timeout is None else context.timeout
         context.deadline = asyncio.get_running_loop().time() + min(seconds, self._limits.longest_deadline)
-        run = _Run(receive, send, context, body=self._limits.body, length=length)
+        run = _Run(receive, send, context, body=largest, length=length)
         verdict = await run(self._app, scope)
         if verdict != "done":
             context.notes["code"] = verdict.code if isinstance(verdict, ApiError) else "client_closed"
-
-    def _check(self, headers: dict[bytes, bytes]) -> int | None:
-        """The body's length as announced, None where it is not."""
-        if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
-            message = "expected a body without Content-Encoding: images are compressed already"
-            raise ApiError(415, "content_encoding", message, field="Content-Encoding")
-        length = body_length(headers)
-        if length is None and b"content-length" in headers and b"transfer-encoding" not in headers:
-            raise ApiError(400, "bad_request", "expected a number of bytes", field="Content-Length")
-        if length is not None and length > self._limits.body:
-            raise _too_large(self._limits.body)
-        return length
 
 
 class _Run:
@@ -190,6 +183,19 @@ def _seconds(text: bytes | None) -> float | None:
     if not 0 < seconds < math.inf:
         raise ApiError(400, "bad_request", "expected seconds, more than 0, such as 2.5", field=TIMEOUT_HEADER)
     return seconds
+
+
+def _check_body(headers: dict[bytes, bytes], largest: int) -> int | None:
+    """The body's length as announced, None where it is not. Raises ApiError where it cannot be taken."""
+    if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
+        message = "expected a body without Content-Encoding: images are compressed already"
+        raise ApiError(415, "content_encoding", message, field="Content-Encoding")
+    length = body_length(headers)
+    if length is None and b"content-length" in headers and b"transfer-encoding" not in headers:
+        raise ApiError(400, "bad_request", "expected a number of bytes", field="Content-Length")
+    if length is not None and length > largest:
+        raise _too_large(largest)
+    return length
 
 
 def _check_head(scope: Scope) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from . import schemas
+from .batches.schemas import BatchRequest
 from .everything_schemas import EverythingRequest
 from .schemas import ErrorAnswer, ExportRequest, MasksRequest, SessionRequest, WindowRequest
 
@@ -19,8 +20,8 @@ _ERRORS = {
     403: "The request comes from a page of another origin.",
     404: "There is nothing of this caller's under this id.",
     408: "The body came too slowly.",
-    409: "A newer hover of this stream took its place.",
-    410: "The image, or the mask, is held no longer: send it again.",
+    409: "A newer hover of this stream took its place; or the batch has no results yet, or is still at work.",
+    410: "The image, the mask or the batch is held no longer: send it again.",
     412: "It has changed since the version that `If-Match` names.",
     413: "The body is too large.",
     415: "Not a kind of image, or of body, that the server reads.",
@@ -65,6 +66,24 @@ def takes_session() -> dict[str, Any]:
     }
 
 
+def takes_batch() -> dict[str, Any]:
+    """The `openapi_extra` of the route that begins a batch: JSON about the server's folders, or a form of photos."""
+    request = {"$ref": _REF.format(model=BatchRequest.__name__)}
+    photo = {"type": "string", "format": "binary"}
+    form = {
+        "photos": {"type": "array", "items": photo, "minItems": 1, "description": "files; names may hold folders"},
+        "request": {
+            "type": "string",
+            "description": "JSON, without photos and out",
+            "contentMediaType": "application/json",
+            "contentSchema": request,
+        },
+    }
+    upload = {"schema": {"type": "object", "properties": form, "required": list(form)}}
+    content = {"application/json": {"schema": request}, "multipart/form-data": upload}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def takes_image_and_prompts() -> dict[str, Any]:
     """The `openapi_extra` of the route that does all at once."""
     content = {"multipart/form-data": _form(["file", "prompts"])}
@@ -75,7 +94,7 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document, made once."""
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
-        bodies = (MasksRequest, EverythingRequest, WindowRequest, ExportRequest, SessionRequest)
+        bodies = (MasksRequest, EverythingRequest, WindowRequest, ExportRequest, SessionRequest, BatchRequest)
         _, definitions = models_json_schema([(body, "validation") for body in bodies], ref_template=_REF)
         components = document["components"]["schemas"]
         components |= definitions["$defs"]

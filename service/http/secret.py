@@ -25,7 +25,7 @@ def load_secret(folder: Path | None = None) -> bytes:
     Raises:
         SettingsError: the file is damaged, other users can read it, or it can be neither read nor made.
     """
-    file = (_state_folder() if folder is None else folder.expanduser()) / "secret"
+    file = state_folder(folder) / "secret"
     try:
         if not file.exists():
             _make(file)
@@ -48,6 +48,11 @@ def sign(secret: bytes, *parts: str | bytes) -> bytes:
         digest.update(len(data).to_bytes(8, "big"))
         digest.update(data)
     return digest.digest()
+
+
+def state_folder(folder: Path | None = None) -> Path:
+    """Where a server keeps what outlives it: the folder that was named, else the user's state folder."""
+    return _state_folder() if folder is None else folder.expanduser()
 
 
 def _state_folder() -> Path:

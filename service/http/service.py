@@ -96,12 +96,8 @@ class Service:
         """End lanes, workers and threads."""
         self.health.ready = False
         self._caretaker.cancel()
-        await asyncio.to_thread(self._close_lanes)
+        await asyncio.to_thread(lambda: [lane.close() for lane in self.lanes])
         await self.decoders.close()
-
-    def _close_lanes(self) -> None:
-        for lane in self.lanes:
-            lane.close()
 
     async def _look_after(self) -> None:
         while True:
@@ -153,6 +149,11 @@ class Service:
         picture = self.store.pixels.get(root.key, root.caller)
         return picture or await self._pictures.join(root.key, lambda: self._decode_again(root))
 
+    async def decode(self, caller: str, data: bytes) -> Picture:
+        """The picture in an image file; callers take turns. Raises ImageError or ApiError."""
+        async with self._decoding.turn(caller):
+            return await self.decoders.decode(data)
+
     async def embedding(self, entry: Entry, rank: Rank) -> OpenImage:
         """An entry's embedding, waited for at this rank. Raises ApiError 410 when it was dropped meanwhile."""
         if not entry.image.done():
@@ -202,8 +203,7 @@ class Service:
         ticket = self.opens.enter(caller)
         try:
             try:
-                async with self._decoding.turn(caller):
-                    picture = await self.decoders.decode(data)
+                picture = await self.decode(caller, data)
             except ImageError as error:
                 raise from_clickmask(error) from None
             ticket.add(picture.pixels.nbytes)
@@ -260,8 +260,7 @@ class Service:
 
     async def _decode_again(self, root: Entry) -> Picture:
         assert root.data is not None, "an image has its file"
-        async with self._decoding.turn(root.caller):
-            picture = await self.decoders.decode(root.data)
+        picture = await self.decode(root.caller, root.data)
         if self.store.holds(root):
             self.store.pixels.put(root.key, picture, picture.pixels.nbytes, root.caller)
         return picture

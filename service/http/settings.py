@@ -151,12 +151,37 @@ class Access:
 
 
 @dataclass(frozen=True)
+class Batches:
+    """Batches of photos: what may be worked on, and how much.
+
+    roots: folders below which callers may choose photos and write results. upload: bytes of one upload. photos: of one
+    upload; 0: none is taken. disk: bytes of all uploads and of what comes of them. queue: batches that wait for the
+    one at work. keep: seconds after its end until a batch is forgotten, and what was uploaded for it.
+    """
+
+    roots: tuple[Path, ...] = ()
+    upload: int = 2 * GIB
+    photos: int = 2000
+    disk: int = 8 * GIB
+    queue: int = 8
+    keep: float = 24 * 3600.0
+
+    def __post_init__(self) -> None:
+        """Refuse limits that nothing could meet."""
+        for name in ("upload", "queue", "keep"):
+            if getattr(self, name) <= 0:
+                raise SettingsError(f"--batch-{name}: expected more than 0, got {getattr(self, name)}")
+        if self.upload > self.disk:
+            raise SettingsError(f"--batch-disk: expected room for an upload of --batch-upload ({self.upload} bytes)")
+
+
+@dataclass(frozen=True)
 class ServeSettings:
     """Where the service listens, and all of the above.
 
     root_path: the sub-path under which a proxy shows the service, such as "/clickmask"; empty: none.
     drain: seconds between the wish to stop (SIGTERM) and the end for what was admitted.
-    project: a folder of photos that the callers work on together, and that keeps the work.
+    project: a folder of photos that the callers work on together, and that keeps the work. batches: see `Batches`.
     """
 
     host: str = "127.0.0.1"
@@ -168,6 +193,7 @@ class ServeSettings:
     decoders: Decoders = field(default_factory=Decoders)
     access: Access = field(default_factory=Access)
     project: Path | None = None
+    batches: Batches = field(default_factory=Batches)
 
     def __post_init__(self) -> None:
         """Refuse an address that others reach while nobody said who may call."""
@@ -184,6 +210,8 @@ class ServeSettings:
             raise SettingsError(f"--root-path: {self.root_path} is the name of a page of the service; choose another")
         if self.project is not None and self.access.public:
             raise SettingsError("--project: not with --public, or anybody at all could change the work in it")
+        if self.batches.roots and self.access.public:
+            raise SettingsError("--batch-root: not with --public, or anybody at all could read and write there")
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"--port: expected 0 to 65535, got {self.port}")
 

@@ -17,7 +17,7 @@ from serving import serve
 from clickmask import Segmenter
 from clickmask.service.formats.encoding import encode_png
 from clickmask.service.http.app import AppMaker, create_app
-from clickmask.service.http.settings import MIB, Access, Decoders, Limits, ServeSettings, Storage
+from clickmask.service.http.settings import MIB, Access, Batches, Decoders, Limits, ServeSettings, Storage
 
 PATIENCE = 60.0  # seconds until a test gives up on an answer
 
@@ -43,6 +43,7 @@ def running(
     access: Access | None = None,
     root_path: str = "",
     project: Path | None = None,
+    batches: Batches | None = None,
     make: AppMaker = create_app,
 ) -> Iterator[Running]:
     """The service of that model, its secret in `folder`, until the block ends. make: puts the app together."""
@@ -53,6 +54,7 @@ def running(
         access=access or Access(),
         root_path=root_path,
         project=project,
+        batches=batches or Batches(),
     )
     app = make([segmenter], settings)
     with serve(app) as url:

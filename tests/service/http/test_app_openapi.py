@@ -25,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
 from clickmask import Segmenter
 from clickmask.service.formats import FORMATS
 from clickmask.service.http.lane import Rank
+from clickmask.service.http.settings import Batches
 
 CHECKS: Any = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 CASES = 2000
@@ -35,7 +36,10 @@ SIZE = (682, 1024)  # of the image that the examples are about
 def service(strip_segmenter: Segmenter, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     project = tmp_path_factory.mktemp("project")
     (project / "a.png").write_bytes(as_png(np.zeros((9, 9, 3), np.uint8)))
-    with running(strip_segmenter, tmp_path_factory.mktemp("state"), project=project) as service:
+    photos = tmp_path_factory.mktemp("root") / "photos"
+    (photos / "dogs").mkdir(parents=True)
+    batches = Batches((photos,))
+    with running(strip_segmenter, tmp_path_factory.mktemp("state"), project=project, batches=batches) as service:
         yield service
 
 

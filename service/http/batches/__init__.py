@@ -1,0 +1,1 @@
+"""Batches over HTTP: folders and uploads of photos, segmented beside whoever clicks."""
