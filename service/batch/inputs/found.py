@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import overload
 
@@ -56,6 +56,10 @@ class Sources(Sequence[Source]):
             before = key
         self._entries = kept
         return twins
+
+    def keep(self, is_wanted: Callable[[Source], bool]) -> None:
+        """Forget all but those."""
+        self._entries = [entry for entry in self._entries if is_wanted(self._source(entry))]
 
     def drop(self, folder: bytes) -> None:
         """Forget all below a folder, given by its key."""

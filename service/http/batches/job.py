@@ -12,6 +12,7 @@ from ....models.errors import StoppedError
 from ...batch.journal import DONE, Record
 from ...batch.report import RUNNING as AT_WORK
 from ...batch.report import Report
+from ...batch.report_values import status_of
 from ...batch.run import Batch, run
 from ...batch.sources import Trouble
 from ...segmenter import Segmenter
@@ -129,7 +130,7 @@ class _Teller:
         if is_over or now - self._told_at > _TELL_EVERY:
             self._told_at = now
             newest = _newest(report.state)
-            self._job.told = Told(report.values(), tuple(report.failures[:MOST_FAILURES]), newest)
+            self._job.told = Told(status_of(report), tuple(report.failures[:MOST_FAILURES]), newest)
             self._loop.call_soon_threadsafe(self._job.move)
         if is_over:
             return

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ....models.errors import ClickmaskError, ImageError, OutputError, PromptError, SettingsError
+from ...batch.outlet import Folder
 from ...batch.prompt_file import read_prompts
 from ...batch.questions import Everything, Question, Whole
-from ...batch.run import Batch, check_out
+from ...batch.run import Batch
 from ...batch.settings import Formats
 from ...batch.sources import Scan, scan
 from ...formats import Options
@@ -37,9 +38,9 @@ def plan(request: BatchRequest, place: Place, prompts: Path) -> Batch:
     Raises ApiError 422.
     """
     way_of(request)
-    formats = _formats(request)
+    formats, out = _formats(request), Folder(place.out)
     try:
-        check_out(place.out)
+        out.check()
     except OutputError as error:
         raise _wrong("out", place.hide(str(error))) from None
     try:
@@ -47,13 +48,14 @@ def plan(request: BatchRequest, place: Place, prompts: Path) -> Batch:
     except ImageError as error:
         raise _wrong("photos", place.hide(str(error))) from None
     question = _question(request, found, prompts)
-    return Batch(found, question, formats, place.out, verify=request.verify, restart=request.restart)
+    return Batch(found, question, formats, out, verify=request.verify, restart=request.restart)
 
 
 def scan_photos(place: Place) -> Scan:
     """The photos there are now. Links are not followed: they might lead anywhere."""
     found = scan(str(place.photos), place.out)
-    return replace(found, sources=[source for source in found.sources if not Path(source.path).is_symlink()])
+    found.sources.keep(lambda source: not Path(source.path).is_symlink())
+    return found
 
 
 def way_of(request: BatchRequest) -> str:

@@ -14,6 +14,7 @@ from clickmask.service.batch.finish import Missing, finish
 from clickmask.service.batch.journal import Record
 from clickmask.service.batch.lock import locked
 from clickmask.service.batch.lots import drawn
+from clickmask.service.batch.outlet import Folder
 from clickmask.service.batch.pilot import forecast
 from clickmask.service.batch.questions import Whole
 from clickmask.service.batch.report import Report
@@ -34,7 +35,7 @@ def _names(out: Path) -> list[str]:
 
 def _finish(photos: Path, out: Path, formats: str = "png,coco", kind: str = "center") -> Report | Missing:
     chosen = Formats(tuple(formats.split(",")), Options())
-    return finish(Batch(scan(str(photos), out), Whole(kind), chosen, out), lambda report: None)
+    return finish(Batch(scan(str(photos), out), Whole(kind), chosen, Folder(out)), lambda report: None)
 
 
 def test_a_pilot_and_the_rest_are_the_whole(photos: Path, tmp_path: Path, segment: Run) -> None:
