@@ -37,6 +37,7 @@ def finish(batch: Batch, show: Callable[[Report], None]) -> Report | Missing:
             f"--finish: {batch.out.title} holds no results yet: give the same command without --finish first"
         )
     with stops_cleanly(), locked(batch.state, Shard(), batch.out.title):
+        batch.out.claim()
         agree_on_question(batch.state / "settings.json", batch.question, batch.formats, batch.out.title)
         report = Report(batch.state, "", show=show)
         asked = asked_of(batch)

@@ -60,6 +60,14 @@ class Outlet(Protocol):
         """Whether a file is there, of that many bytes and (verify) of that SHA-256; or what waits for its shard."""
         ...
 
+    def claim(self) -> None:
+        """Have it be this run's. Raises OutputError when it is another's."""
+        ...
+
+    def refresh(self) -> None:
+        """Look anew: other processes may have written since."""
+        ...
+
     def tidy(self) -> None:
         """Delete what a killed run left half written. No other run may be at it."""
         ...
@@ -132,6 +140,12 @@ class Folder:
             return not verify or hashlib.sha256(self.read(path)).hexdigest() == digest
         except OSError:
             return False
+
+    def claim(self) -> None:
+        """Its lock is enough."""
+
+    def refresh(self) -> None:
+        """It is always looked at."""
 
     def tidy(self) -> None:
         """The parts of `write_atomic`."""

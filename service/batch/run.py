@@ -95,6 +95,7 @@ def run_with(
     with stops_cleanly():
         batch.state.mkdir(parents=True, exist_ok=True)
         with locked(batch.state, batch.shard, batch.out.title):
+            batch.out.claim()
             _prepare(batch)
             with open_hands() as hands, history_of(batch) as history:
                 plan = _plan(batch, report, history)  # meanwhile workers load their model
@@ -245,6 +246,7 @@ def join(batch: Batch, report: Report, shards: Shards | None) -> None:
     """Once every photo, of all shards, is done or given up: the documents about all of them."""
     if YOLO in batch.formats.names:  # it depends on the question alone
         batch.out.write(CLASSES, write_data_yaml(batch.formats.options.classes))
+    batch.out.refresh()
     with history_of(batch) as history:
         if COCO in batch.formats.names:
             _join_coco(batch, history)

@@ -10,7 +10,7 @@ from .inputs.folders import listed, match, one_file, walk
 from .inputs.found import STATE, Scan, Sources, Trouble, key_of
 from .inputs.source import Source, Stamp
 
-__all__ = ["Scan", "scan", "Source", "Sources", "Stamp", "STATE", "Trouble"]
+__all__ = ["is_url", "Scan", "scan", "Source", "Sources", "Stamp", "STATE", "Trouble"]
 
 
 def scan(photos: str, out: str | os.PathLike[str]) -> Scan:

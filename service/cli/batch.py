@@ -52,6 +52,7 @@ def batch(
     devices: b.Devices = None,
     workers: b.Workers = None,
     ray: b.Ray = None,
+    state: b.State = None,
     pilot: b.Pilot = None,
     finish: b.Finish = False,
     model: o.Model = "vit_t",
@@ -93,17 +94,17 @@ def _check_question(options: Mapping[str, Any]) -> None:
 
 def _plan(options: Mapping[str, Any]) -> Batch:
     """All that can be checked before the model is loaded, checked."""
-    from ..batch.outlet import Folder
     from ..batch.run import Batch
     from ..batch.settings import Formats, ShardOptions
     from ..batch.shards import Shard
     from ..batch.sources import scan
     from ..formats import Options
+    from .batch_outlet import open_outlet
 
     names = tuple(dict.fromkeys(name.strip() for name in options["format"].split(",") if name.strip()))
     drawn = Options(options["pad"], options["feather"], options["polygons"] or None, options["tolerance"])
     formats = Formats(names, drawn, ShardOptions(options["shard_size"], options["shard_photos"]))
-    shard, out = Shard.parse(options["shard"]), Folder(options["out"])
+    shard, out = Shard.parse(options["shard"]), open_outlet(options["out"], options["state"])
     out.check()
     found = scan(options["photos"], options["out"])
     question = _question(options, found)

@@ -19,7 +19,12 @@ Photos = Annotated[
         help="A folder, with all in it; or in quotes a pattern, 'photos/**/*.jpg'; or @list.txt, one path a line.",
     ),
 ]
-Out = Annotated[Path, typer.Argument(metavar="OUT", help="A folder for the results: new, or of an earlier run.")]
+Out = Annotated[
+    str,
+    typer.Argument(
+        metavar="OUT", help="A folder for the results: new, or of an earlier run; or a URL, such as s3://bucket/masks."
+    ),
+]
 
 Everything = Annotated[
     bool, typer.Option("--everything", metavar=FLAG, help="All objects in each photo.", rich_help_panel=_ASK)
@@ -167,6 +172,16 @@ Ray = Annotated[
         metavar="ADDRESS|local",
         help="Work on a Ray cluster, --workers on it in all; PHOTOS and OUT must be where every machine finds them.",
         envvar="CLICKMASK_BATCH_RAY",
+        rich_help_panel=_RUN,
+    ),
+]
+State = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        metavar="DIR",
+        help="Where a run whose OUT is a URL keeps its journal; by default in your state folder, by OUT's name.",
+        envvar="CLICKMASK_BATCH_STATE",
         rich_help_panel=_RUN,
     ),
 ]

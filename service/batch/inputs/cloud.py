@@ -53,7 +53,7 @@ def scan_cloud(url: str, found: Scan) -> None:
     matches = _matcher(pattern) if pattern else None
     fs, root = filesystem(base)
     try:
-        if not _take(_objects(fs, root), Bucket(base), matches, found) and (pattern or not _take_one(fs, url, found)):
+        if not _take(objects(fs, root), Bucket(base), matches, found) and (pattern or not _take_one(fs, url, found)):
             raise ImageError(
                 f"{url}: there is nothing there{', or nothing matches' if pattern else ''}; check the address"
             )
@@ -128,7 +128,7 @@ def _take_one(fs: Any, url: str, found: Scan) -> bool:
     return True
 
 
-def _objects(fs: Any, root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def objects(fs: Any, root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Relative names and what is told of them, a page at a time."""
     if hasattr(fs, "call_s3"):
         return _pages_of_s3(fs, root)
