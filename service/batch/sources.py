@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
-from .inputs.archives import scan_archive
+from .inputs.archives import scan_archive, tell_twins
 from .inputs.cloud import is_url, scan_cloud
 from .inputs.folders import listed, match, one_file, walk
 from .inputs.found import STATE, Scan, Sources, Trouble, key_of
 from .inputs.source import Source, Stamp
 
-__all__ = ["is_url", "Scan", "scan", "Source", "Sources", "Stamp", "STATE", "Trouble"]
+__all__ = ["is_url", "order", "Scan", "scan", "Source", "Sources", "Stamp", "STATE", "Trouble"]
 
 
 def scan(photos: str, out: str | os.PathLike[str]) -> Scan:
@@ -21,7 +21,7 @@ def scan(photos: str, out: str | os.PathLike[str]) -> Scan:
     results of `clickmask batch` is passed over. Raises ImageError when there is nothing by that name, or it cannot be
     listed; MissingExtraError when what it takes to reach it is not installed.
     """
-    found = Scan()
+    found, is_archive = Scan(), False
     if photos.startswith("@"):
         listed(photos[1:], found)
     elif is_url(photos):
@@ -30,9 +30,18 @@ def scan(photos: str, out: str | os.PathLike[str]) -> Scan:
         walk(photos, os.path.realpath(out), found)
     elif not os.path.lexists(photos):
         match(photos, os.path.realpath(out), found)
-    elif not (os.path.isfile(photos) and scan_archive(photos, found)):
-        one_file(photos, found)
-    found.sources.seal()
+    else:
+        is_archive = os.path.isfile(photos) and scan_archive(photos, found)
+        if not is_archive:
+            one_file(photos, found)
+    twins = found.sources.seal()
+    if is_archive:
+        tell_twins(twins, found)
     for troubles in (found.failed, found.skipped):
         troubles.sort(key=lambda trouble: key_of(trouble.name))
     return found
+
+
+def order(name: str) -> list[bytes]:
+    """The key by which names are sorted: bytes, folder by folder."""
+    return key_of(name).split(b"\0")

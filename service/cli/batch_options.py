@@ -16,7 +16,8 @@ Photos = Annotated[
     str,
     typer.Argument(
         metavar="PHOTOS",
-        help="A folder, with all in it; or in quotes a pattern, 'photos/**/*.jpg'; or @list.txt, one path a line.",
+        help="A folder, with all in it; a zip or tar file; in quotes a pattern, 'photos/**/*.jpg'; @list.txt, one path "
+        "a line; or a URL in cloud storage, s3://bucket/photos.",
     ),
 ]
 Out = Annotated[

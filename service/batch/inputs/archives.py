@@ -30,11 +30,14 @@ def scan_archive(path: str, found: Scan) -> bool:
             return False
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {why(error)}") from None
-    for name in found.sources.seal():
-        found.failed.append(
-            Trouble(name, "Duplicate", "another member of the archive has the same name: that is taken")
-        )
     return True
+
+
+def tell_twins(names: list[str], found: Scan) -> None:
+    """A row for each member that is passed over for a later one of the same name."""
+    found.failed += [
+        Trouble(name, "Duplicate", "a later member of the archive has the same name: that is taken") for name in names
+    ]
 
 
 def _check_holds_tar(path: str, compression: str | None) -> None:

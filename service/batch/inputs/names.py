@@ -16,12 +16,18 @@ _BETWEEN = re.compile(rb"[/\\]")
 _ABSOLUTE = re.compile(rb"[/\\]|[A-Za-z]:")
 
 
+# As almost all are: no part is empty or begins with a dot, and there is no drive in front.
+_ORDINARY = re.compile(rb"[^/\\\0.][^/\\\0:]*(/[^/\\\0.][^/\\\0]*)*")
+
+
 class UnsafeNameError(ValueError):
     """A name that leads elsewhere, or nowhere; the message says why."""
 
 
 def checked_key(raw: bytes) -> bytes:
     """The key (`found.key_of`) of a relative name. Raises UnsafeNameError."""
+    if len(raw) <= _LONGEST and _ORDINARY.fullmatch(raw):
+        return raw.replace(b"/", b"\0")
     if b"\0" in raw:
         raise UnsafeNameError("the name holds a zero byte")
     if len(raw) > _LONGEST:

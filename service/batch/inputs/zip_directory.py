@@ -6,8 +6,7 @@ import os
 import struct
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -22,8 +21,7 @@ _WIDE = 0xFFFFFFFF  # stands where a number is too large, which then is in an ex
 _LOCAL = 30  # bytes of the header before a member's content, without its name
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One member. flags, method: as zip has them. crc: CRC-32. mode: of Unix, 0 where it is not known.
 
     offset: where its own header begins in the file; packed, size: bytes.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -21,6 +22,9 @@ from clickmask.service.batch.settings import Formats, ShardOptions
 from clickmask.service.batch.shards import Shard
 from clickmask.service.batch.sources import STATE, scan
 from clickmask.service.formats import Options
+
+if TYPE_CHECKING:
+    from .s3_stand_in import Bucket, Server
 
 MODEL = ("--device", "cpu", "--precision", "float32", "--fit", "rectangle")
 Run = Callable[..., Report]
@@ -92,3 +96,19 @@ def start() -> Start:
         return subprocess.Popen([*command, *MODEL, "--quiet"], stderr=subprocess.PIPE, start_new_session=True)
 
     return begin
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Server]:
+    """S3 on this machine."""
+    from .s3_stand_in import Server
+
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket: `s3.url` is what a user would write."""
+    return s3_server.bucket(monkeypatch)
