@@ -17,10 +17,9 @@ def scan_archive(path: str, found: Scan) -> bool:
 
     Raises ImageError for an archive that cannot be used at all: a bomb, a zip without its end, too many members.
     """
+    head = _head(path)
+    compression = compression_of(head)
     try:
-        with open(path, "rb") as file:
-            head = file.read(BLOCK)
-        compression = compression_of(head)
         if head.startswith(_ZIP):
             scan_zip(path, found)
         elif compression is not None or is_header(head):
@@ -38,6 +37,14 @@ def tell_twins(names: list[str], found: Scan) -> None:
     found.failed += [
         Trouble(name, "Duplicate", "a later member of the archive has the same name: that is taken") for name in names
     ]
+
+
+def _head(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(BLOCK)
+    except OSError:  # which is told when it is opened as a photo
+        return b""
 
 
 def _check_holds_tar(path: str, compression: str | None) -> None:

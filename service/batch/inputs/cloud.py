@@ -18,7 +18,7 @@ from .source import Source
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # of two letters at least: C:// is a drive
 _MAGIC = re.compile(r"[*?\[]")
 _EXTRA = struct.Struct(">qq")
-_State = STATE.encode()
+_OURS = STATE.encode()
 
 
 def is_url(text: str) -> bool:
@@ -53,7 +53,9 @@ def scan_cloud(url: str, found: Scan) -> None:
     matches = _matcher(pattern) if pattern else None
     fs, root = filesystem(base)
     try:
-        if not _take(objects(fs, root), Bucket(base), matches, found) and (pattern or not _take_one(fs, url, found)):
+        if not _take(objects(fs, root), Bucket(base), matches, found) and (
+            pattern or not _take_one(fs, root, base, found)
+        ):
             raise ImageError(
                 f"{url}: there is nothing there{', or nothing matches' if pattern else ''}; check the address"
             )
@@ -103,8 +105,9 @@ def _take(
     any_there = False
     for name, info in objects:
         raw = name.encode("utf-8", "surrogateescape")
-        if _State in raw.split(b"/"):
-            outputs.add(b"\0".join(raw.split(b"/")[: raw.split(b"/").index(_State)]))
+        parts = raw.split(b"/")
+        if _OURS in parts:
+            outputs.add(b"\0".join(parts[: parts.index(_OURS)]))
         elif not name.endswith("/") and (matches is None or matches.match(name)):
             any_there = True
             size, mtime_ns, tag = stamp_of(info)
@@ -116,15 +119,15 @@ def _take(
     return any_there or bool(outputs)
 
 
-def _take_one(fs: Any, url: str, found: Scan) -> bool:
-    base, _, name = url.rstrip("/").rpartition("/")
+def _take_one(fs: Any, path: str, url: str, found: Scan) -> bool:
+    base, _, name = url.rpartition("/")
     try:
-        info = retried(lambda: fs.info(fs._strip_protocol(url)))
+        info = retried(lambda: fs.info(path))
     except FileNotFoundError:
         return False
     if info.get("type") != "file":
         return False
-    add_member(name.encode(), found.sources.place(Bucket(base, named=True)), b"", found)
+    add_member(name.encode("utf-8", "surrogateescape"), found.sources.place(Bucket(base, named=True)), b"", found)
     return True
 
 
@@ -139,14 +142,14 @@ def _pages_of_s3(fs: Any, root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """S3 lists all below a prefix, whatever the folders; s3fs itself would hold all of it at once."""
     bucket, prefix, _ = fs.split_path(root)
     prefix = f"{prefix}/" if prefix else ""
-    more: dict[str, str] = {}
+    asked = {"Bucket": bucket, "Prefix": prefix, **fs.req_kw}
     while True:
-        page = retried(lambda: fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more))  # noqa: B023
+        page = retried(lambda: fs.call_s3("list_objects_v2", **asked))
         for info in page.get("Contents", ()):
             yield info["Key"][len(prefix) :], info
         if not page.get("IsTruncated"):
             return
-        more = {"ContinuationToken": page["NextContinuationToken"]}
+        asked["ContinuationToken"] = page["NextContinuationToken"]
 
 
 def _folder_by_folder(fs: Any, root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

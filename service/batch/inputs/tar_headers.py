@@ -15,6 +15,7 @@ _LARGEST, _LATEST = 1 << 60, 1 << 63
 _MOST_HEADERS = 16  # extra headers before one member
 _TELLING, _SPARSE = (b"path", b"size", b"mtime"), b"GNU.sparse"
 FILE, LINK, DEVICE, FOLDER, SPARSE = "file", "link", "device", "folder", "sparse"
+_WITHOUT_CONTENT = b"123456"  # whatever size their headers state
 _KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"1": LINK, b"2": LINK, b"5": FOLDER, b"S": SPARSE}
 
 
@@ -48,8 +49,8 @@ class Member:
 
 
 def is_header(block: bytes) -> bool:
-    """Whether a block of 512 bytes is a member's header, or the end of an archive without members."""
-    return len(block) == BLOCK and (not any(block) or _sum(block) == _number(block[148:156]))
+    """Whether a block of 512 bytes is a member's header."""
+    return len(block) == BLOCK and _sum(block) == _number(block[148:156])
 
 
 def members(stream: Forward) -> Iterator[Member]:
@@ -98,7 +99,7 @@ def _member(block: bytes, kind: bytes, size: int, offset: int, extra: dict[bytes
         raise HeaderError(f"the archive is damaged at byte {offset:,}: a member of {member.size:,} bytes")
     if abs(member.mtime_ns) >= _LATEST:
         member = replace(member, mtime_ns=0)
-    return member if member.kind in (FILE, SPARSE) else replace(member, size=0)
+    return replace(member, size=0) if kind in _WITHOUT_CONTENT else member
 
 
 def _amended(member: Member, extra: dict[bytes, bytes]) -> Member:

@@ -70,18 +70,25 @@ def _find(file: BinaryIO, path: str) -> tuple[int, int, int]:
     _, _, _, _, count, length, offset, _ = _END.unpack_from(tail, at)
     end = tail_at + at
     if _LOCATOR.size <= at and tail[at - _LOCATOR.size :].startswith(b"PK\6\7"):
-        _, _, where, _ = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
-        file.seek(min(where, size))
-        wide = file.read(_END64.size)
-        if len(wide) < _END64.size or not wide.startswith(b"PK\6\6"):
-            raise ImageError(f"{path} is damaged: the directory at its end cannot be found")
+        _, _, stated, _ = _LOCATOR.unpack_from(tail, at - _LOCATOR.size)
+        end, wide = _wide_end(file, (stated, end - _LOCATOR.size - _END64.size), path)
         *_, count, length, offset = _END64.unpack(wide)
-        end = where
     if count > MOST_MEMBERS:
         raise _too_many(path)
     if length + offset > end:
         raise ImageError(f"{path} is damaged: the directory at its end is not where it should be")
     return end - length, end, end - length - offset
+
+
+def _wide_end(file: BinaryIO, places: tuple[int, int], path: str) -> tuple[int, bytes]:
+    """The end's wide form, and where it is: where that is stated or, with something before the archive, next to it."""
+    for place in places:
+        if 0 <= place < 1 << 62:
+            file.seek(place)
+            wide = file.read(_END64.size)
+            if len(wide) == _END64.size and wide.startswith(b"PK\6\6"):
+                return place, wide
+    raise ImageError(f"{path} is damaged: the directory at its end cannot be found")
 
 
 def _entry(file: BinaryIO, shift: int, what: str) -> tuple[Entry, int]:

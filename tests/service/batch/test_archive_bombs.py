@@ -113,16 +113,22 @@ def test_a_zip_of_too_many_members_is_refused_unread(count: int, tmp_path: Path)
         scanned(tmp_path / "a.zip")
 
 
-def test_a_zip_with_large_numbers_is_read(photos: Path, tmp_path: Path) -> None:
-    path, photo = tmp_path / "a.zip", (photos / "001.png").read_bytes()
+def test_a_zip_with_large_numbers_and_something_before_it_is_read(photos: Path, tmp_path: Path) -> None:
+    path, photo = make_zip(tmp_path / "a.zip", []), (photos / "001.png").read_bytes()
     with zipfile.ZipFile(path, "w") as archive, archive.open("a.png", "w", force_zip64=True) as file:
         file.write(photo)
-    with path.open("r+b") as file:  # something before it, as in archives that unpack themselves
-        file.write(b"")
-    whole = b"PK\3\4 not quite" + path.read_bytes()
-    path.write_bytes(whole)
-    (item,) = read_all(scanned(path), tmp_path).values()
-    assert isinstance(item, Opened)
+    data = path.read_bytes()
+    start, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
+    entry, wide = bytearray(data[start:end]), struct.pack("<2HQQQ", 1, 24, len(photo), len(photo), 0)
+    entry[20:28], entry[30:32], entry[42:46] = b"\xff" * 8, struct.pack("<H", len(wide)), b"\xff" * 4
+    entry += wide
+    after = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, len(entry), start)
+    after += struct.pack("<4sLQL", b"PK\6\7", 0, start + len(entry), 1)
+    after += struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    for before in (b"", b"PK\3\4 a program that unpacks what follows"):
+        path.write_bytes(before + data[:start] + entry + after)
+        (item,) = read_all(scanned(path), tmp_path).values()
+        assert isinstance(item, Opened) and item.stamp.size == len(photo)
 
 
 def test_an_encrypted_member_costs_a_row(photos: Path, tmp_path: Path) -> None:
@@ -188,6 +194,15 @@ def test_headers_without_end_are_not_held(kind: bytes, tmp_path: Path) -> None:
     with _memory(50):
         found = scanned(tmp_path / "a.tar")
     assert names(found) == ["a.png"] and failures(found) == [("a.tar", "Damaged")]
+
+
+def test_members_of_no_known_kind_are_passed_over_with_their_content(photos: Path, tmp_path: Path) -> None:
+    listing = tarfile.TarInfo("folder")
+    listing.type, listing.size = b"D", 600
+    late = tarfile.TarInfo("late.png")
+    (tmp_path / "a.tar").write_bytes(listing.tobuf() + b"Ya.png".ljust(1024, b"\0") + late.tobuf() + bytes(1024))
+    found = scanned(tmp_path / "a.tar")
+    assert names(found) == ["late.png"] and [trouble.kind for trouble in found.skipped] == ["NotAFile"]
 
 
 def test_long_names_and_times_of_both_dialects_are_read(tmp_path: Path) -> None:

@@ -190,3 +190,9 @@ def test_a_compressed_file_that_is_no_tar_is_refused(tmp_path: Path) -> None:
 
 def test_a_photo_is_no_archive(photos: Path, tmp_path: Path) -> None:
     assert names(scan(str(photos / "001.png"), tmp_path / "out")) == ["001.png"]
+
+
+def test_a_file_of_zeros_is_no_archive_without_members(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(bytes(10240))
+    (item,) = read_all(scan(str(tmp_path / "a.jpg"), tmp_path / "out"), tmp_path).values()
+    assert isinstance(item, Record) and item.state == FAILED
