@@ -9,6 +9,7 @@ from collections.abc import Callable
 MINUTE = 60.0
 _LATELY = 600.0  # seconds by which the time left is told: long enough for photos that take a while
 _STEP = 1.0  # seconds between two marks
+_FEW, _SHORT = 3, 3.0  # photos and seconds
 
 
 class Pace:
@@ -44,6 +45,11 @@ class Pace:
     def count(self) -> int:
         """Photos done with in this run."""
         return self._count
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a rate says something yet: a first photo that cannot be read takes no time."""
+        return self._count >= _FEW and self._clock() - self._started >= _SHORT
 
     @property
     def rate(self) -> float:

@@ -143,11 +143,11 @@ class Report:
 
     @property
     def seconds_left(self) -> float | None:
-        """At the rate of the last ten minutes; None before the first photo."""
+        """At the rate of the last ten minutes; None before that says something."""
         left, rate = self.tally.total - self.tally.past, self.pace.lately()
         if not left:
             return 0.0
-        return left / rate if rate else None
+        return left / rate if rate and self.pace.is_settled else None
 
     def _write_status(self) -> None:
         self._told_at = time.monotonic()

@@ -15,9 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ...models.errors import ImageError
 from .. import rle
 from ..cutouts import overlay
 from ..formats.result import ObjectResult, Result
+from ..image_headers import read_header
 from ..palette import colour
 from .lots import KEPT, Lowest, drawn, lot
 from .totals import Totals
@@ -50,7 +52,7 @@ class Gallery:
             self._worst.add((lowest, name), None)
             is_wanted = True
         if is_wanted:
-            with suppress(OSError):  # a disk that is full will say so at the next file that matters
+            with suppress(OSError, MemoryError, cv2.error):  # a full disk will say so at the next file that matters
                 _write(self._folder / file_name(name), encode(draw(result)))
 
 
@@ -62,9 +64,9 @@ def file_name(name: str) -> str:
 def find(folders: Iterable[Path], name: str) -> bytes | None:
     """A photo's thumbnail, a whole JPEG, from the first folder that has it; None where it is lost."""
     for folder in folders:
-        with suppress(OSError):
+        with suppress(OSError, ImageError):
             data = (folder / file_name(name)).read_bytes()
-            if data.startswith(b"\xff\xd8\xff") and data.endswith(b"\xff\xd9") and len(data) <= MOST_BYTES:
+            if read_header(data, "it").kind == "JPEG" and data.endswith(b"\xff\xd9") and len(data) <= MOST_BYTES:
                 return data
     return None
 

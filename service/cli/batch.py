@@ -71,10 +71,9 @@ def batch(
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # machines stop programs so: as good as Ctrl-C
     planned, crew = _plan(options), Crew(options["devices"], workers, ray)
-    report = (
-        _finish(planned) if finish else _run(planned, partial(open_workers, settings, crew, quiet=quiet), quiet=quiet)
-    )
-    tell(report, quiet=quiet)
+    open_hands = partial(open_workers, settings, crew, quiet=quiet)
+    report = _finish(planned) if finish else _run(planned, open_hands, quiet=quiet)
+    tell(report, quiet=quiet, finished=finish)
     if report.tally.failed:
         raise typer.Exit(SOME_FAILED)
 

@@ -61,7 +61,7 @@ def _words(report: Report) -> str:
     """Rate of this run (what earlier runs did took no time), time left, when that will be, and failures."""
     left = report.seconds_left
     failed = f", {report.tally.failed:,} failed" if report.tally.failed else ""
-    if left is None or not report.pace.count:
+    if left is None or not report.pace.is_settled:
         return f" {report.tally.kept:,} done before{failed}" if report.tally.kept else failed
     end = datetime.now() + timedelta(seconds=min(left, _FARTHEST))
     at = f", done {end:%H:%M}" if left < _DAY else f", done {end:%a %d %b %H:%M}"

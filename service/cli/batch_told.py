@@ -16,7 +16,7 @@ _SHOWN = 5  # failures named on the terminal; all are in the file
 _NAMED = 3  # photos that are not done yet
 
 
-def tell(report: Report, *, quiet: bool) -> None:
+def tell(report: Report, *, quiet: bool, finished: bool = False) -> None:
     """Counts, losses, failures, and a pilot's forecast. Failures are errors: --quiet does not silence their sum."""
     from ..batch.pilot import forecast
     from ..batch.words import told_losses
@@ -31,7 +31,8 @@ def tell(report: Report, *, quiet: bool) -> None:
             _tell_forecast(report, ahead)
     if tally.failed:
         what = "1 photo failed" if tally.failed == 1 else f"{tally.failed:,} photos failed"
-        say(f"{what}: {report.failures_path} says which and why; run the same command again to try them once more")
+        again = "without --finish" if finished else "again"
+        say(f"{what}: {report.failures_path} says which and why; run the same command {again} to try them once more")
     if not quiet:
         say(f"{report.page_path} shows what came of it")
 
@@ -66,7 +67,7 @@ def _tell_forecast(report: Report, ahead: Forecast) -> None:
     from ..batch.words import about, counted, duration, size
 
     if not ahead.images:
-        return say("Pilot: these are all photos, nothing is left to do")
+        return say("Pilot: these are all photos; the same command without --pilot joins them")
     if ahead.seconds is None:
         say("Pilot: its photos were done before, or too few, to tell how long the others will take")
     else:

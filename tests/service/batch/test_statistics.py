@@ -135,7 +135,8 @@ def test_pace_tells_the_last_minute_from_the_whole() -> None:
     pace = Pace(lambda: now[0])
     assert pace.steady_rate is None and pace.rate == 0
     now[0] = 60
-    for _ in range(600):
+    for number in range(600):
+        assert pace.is_settled == (number >= 3)
         pace.step()
         now[0] += 1
     assert pace.count == 600 and pace.steady_rate == pytest.approx(1) and pace.rate == pytest.approx(600 / 660)

@@ -80,5 +80,7 @@ def test_half_a_thumbnail_is_none(tmp_path: Path) -> None:
     data = encode(np.zeros((8, 8, 3), np.uint8))
     path.write_bytes(data[:-5])
     assert find([tmp_path], "a.jpg") is None
+    path.write_bytes(b"\xff\xd8\xff no picture \xff\xd9")
+    assert find([tmp_path], "a.jpg") is None
     path.write_bytes(data)
     assert find([tmp_path / "none", tmp_path], "a.jpg") == data
