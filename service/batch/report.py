@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,6 +114,13 @@ class Report:
         """A photo failed in an earlier run, and is not tried again."""
         self.tally.count(record)
         self.failures.append(Trouble(record.name, record.kind, record.reason))
+
+    def take_back(self, troubles: Iterable[Trouble]) -> None:
+        """Photos that were counted as done cannot be used after all."""
+        for trouble in troubles:
+            self.failures.append(trouble)
+            self.tally.done -= 1
+            self.tally.failed += 1
 
     def finish(self, phase: str, reason: str = "") -> None:
         """Write down how it ended. Raises OutputError."""

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +24,10 @@ from .questions import Question
 from .report import FINISHED, INTERRUPTED, STOPPED, Report
 from .settings import SHARDS, Formats, agree, fingerprint, lasting
 from .shard_files import ShardMaker
-from .shard_joining import Shards, join_shards
-from .shard_plan import agree_on_plan
-from .shard_store import recover, remove_all
+from .shard_joining import Shards, join_shards, open_shards, photo_reader
+from .shard_store import remove_all
 from .shards import Shard
 from .sources import Scan, Source
-from .spool import cut_torn_tails
 from .task import Hands, Note, Task
 from .thumbnails import FOLDER, Gallery
 from .writing import COCO, part_of
@@ -98,11 +95,11 @@ def run_with(
             batch.out.claim()
             _prepare(batch)
             with open_hands() as hands, history_of(batch) as history:
-                plan = _plan(batch, report, history)  # meanwhile workers load their model
                 own = fingerprint(hands.provenance, batch.question, batch.formats)
                 agree(batch.state / "settings.json", own, batch.out.title)
                 asked = {**lasting(hands.provenance), "asked": batch.question.describe()}
                 shards = shards_of(batch, asked)
+                plan = _plan(batch, report, history)
                 with _ends_with_a_summary(report):
                     with books(batch.journal, report, shards, history, plan) as note:
                         _work(batch, plan, hands, report, note)
@@ -178,20 +175,9 @@ def shards_of(batch: Batch, provenance: Mapping[str, object]) -> Shards | None:
     """The output shards, where they were asked for, as earlier runs left them."""
     if SHARDS not in batch.formats.names:
         return None
-    root, title = batch.out.root, batch.out.title
     sources = [source for source in batch.scan.sources if batch.question.concerns(source.name)]
-    plan = agree_on_plan(batch.state, [source.name for source in sources], batch.formats.shards.size)
-    photo = partial(_read_photo, {source.name: source for source in sources}) if batch.formats.shards.photos else None
-    maker = ShardMaker(root, provenance, batch.verify, photo)
-    cut_torn_tails(root, batch.shard.suffix)
-    with joining(batch.state, title):
-        recover(root)
-    return Shards(plan, sources, batch.scan.failed, maker, batch.shard)
-
-
-def _read_photo(sources: Mapping[str, Source], name: str) -> bytes:
-    with sources[name].open() as file:
-        return file.read()
+    maker = ShardMaker(batch.out.root, provenance, batch.verify, photo_reader(sources, batch.formats.shards))
+    return open_shards(sources, batch.scan.failed, batch.formats.shards, maker, batch.shard)
 
 
 def _work(batch: Batch, plan: Plan, hands: Hands, report: Report, note: Note) -> None:
@@ -252,10 +238,7 @@ def join(batch: Batch, report: Report, shards: Shards | None) -> None:
             _join_coco(batch, history)
         if shards is not None:
             with joining(batch.state, batch.out.title):
-                changed = join_shards(shards, history)
-            report.failures += changed
-            report.tally.done -= len(changed)
-            report.tally.failed += len(changed)
+                report.take_back(join_shards(shards, history))
 
 
 def _join_coco(batch: Batch, history: History) -> None:

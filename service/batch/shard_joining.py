@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +14,15 @@ from ...models.errors import StoppedError
 from ..files import write_atomic
 from ..shards.index import INDEX, index_document
 from .journal import DONE, FAILED, History, Record
-from .lock import idle
+from .lock import idle, joining
 from .plan import Job
+from .settings import ShardOptions
 from .shard_files import PayloadGoneError, PhotoChangedError, ShardMaker
-from .shard_plan import ShardPlan
-from .shard_store import SHARDS, ShardRow, numbers, recover, remove_shard, spools_of
+from .shard_plan import ShardPlan, agree_on_plan
+from .shard_store import SHARDS, ShardRow, numbers, recover, remove_index, remove_shard, spools_of
 from .shards import Shard
 from .sources import STATE, Source, Trouble
-from .spool import Spool
+from .spool import Spool, cut_torn_tails
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,38 @@ class Shards:
         row = self.maker.settle(number, [record for record in records if record.state == DONE])
         for path in spools_of(self.out, number):
             suffix = path.stem[5:]
-            if self.run.is_whole or suffix == self.run.suffix:
+            if self.run.is_whole or suffix in (self.run.suffix, Shard().suffix):  # no whole run beside one of a part
                 path.unlink(missing_ok=True)
                 continue
             with idle(self.out / STATE, suffix, str(self.out)) as is_idle:
                 if is_idle:
                     path.unlink(missing_ok=True)
         return row
+
+
+def open_shards(
+    sources: Sequence[Source], unread: Sequence[Trouble], options: ShardOptions, maker: ShardMaker, run: Shard
+) -> Shards:
+    """The output shards as earlier runs left them, what a crash left mended. Raises OutputError, SettingsError."""
+    state = maker.out / STATE
+    plan = agree_on_plan(state, [source.name for source in sources], options.size)
+    cut_torn_tails(maker.out, run.suffix)
+    with joining(state, str(maker.out)):
+        recover(maker.out)
+    return Shards(plan, sources, unread, maker, run)
+
+
+def photo_reader(sources: Sequence[Source], options: ShardOptions) -> Callable[[str], bytes] | None:
+    """From a photo's relative name to its file's bytes, where they shall lie in the tars."""
+    if not options.photos:
+        return None
+    by_name = {source.name: source for source in sources}
+
+    def read(name: str) -> bytes:
+        with by_name[name].open() as file:
+            return file.read()
+
+    return read
 
 
 def join_shards(shards: Shards, history: History) -> list[Trouble]:
@@ -94,7 +120,9 @@ def join_shards(shards: Shards, history: History) -> list[Trouble]:
             if shards.run.is_whole:
                 raise _gone(error, number) from None
             is_waiting = True
-    if not is_waiting and not troubles:
+    if is_waiting or troubles:
+        remove_index(shards.out)
+    else:
         for number in set(numbers(shards.out)) - set(members):  # photos that are no longer there
             remove_shard(shards.out, number)
         write_atomic(shards.out / SHARDS / INDEX, index_document(rows, shards.maker.provenance))

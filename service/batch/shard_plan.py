@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ...models.errors import OutputError
+from ...models.errors import OutputError, SettingsError
 from ..files import write_atomic
 from .inputs.found import key_of
 
 FILE = "shard-plan.json"
+_MOST = 100_000  # five digits
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,17 @@ class ShardPlan:
 
 
 def agree_on_plan(state: Path, names: Sequence[str], size: int) -> ShardPlan:
-    """The plan in the state folder, grown by these names where needed, and written down. Raises OutputError."""
+    """The plan in the state folder, grown by these names where needed, and written down.
+
+    Raises OutputError, and SettingsError when there would be more shards than their files' names have room for.
+    """
     path = state / FILE
     before = _read(path, size)
     plan = before.grown(names)
+    if len(plan.firsts) > _MOST:
+        raise SettingsError(
+            f"{len(plan.firsts):,} shards of {size} photos, of at most {_MOST:,}: give a larger --shard-size"
+        )
     if plan != before or not path.exists():
         values = {"size": plan.size, "firsts": plan.firsts, "last": plan.last}
         write_atomic(path, json.dumps(values).encode() + b"\n")

@@ -79,7 +79,8 @@ def staged(out: Path, name: str) -> Path:
 
 
 def commit(out: Path, row: ShardRow) -> None:
-    """Have the staged files take their place. Raises OutputError, OSError."""
+    """Have the staged files take their place; the index, which tells of others, goes. Raises OutputError, OSError."""
+    remove_index(out)
     write_atomic(_row_path(out, row.number), json.dumps(asdict(row)).encode() + b"\n")
     for name, _, _ in row.files:
         _move(out, name)
@@ -107,11 +108,16 @@ def remove_shard(out: Path, number: int) -> None:
 
 def remove_all(out: Path) -> None:
     """Delete all shards and their index."""
+    remove_index(out)
     for number in numbers(out):
         remove_shard(out, number)
-    (out / SHARDS / INDEX).unlink(missing_ok=True)
     with suppress(OSError):  # it is not there, or holds something of others
         (out / SHARDS).rmdir()
+
+
+def remove_index(out: Path) -> None:
+    """Delete the index, which is there only when all shards are as it says."""
+    (out / SHARDS / INDEX).unlink(missing_ok=True)
 
 
 def numbers(out: Path) -> list[int]:

@@ -4,8 +4,9 @@
      "shards": [{"number", "first", "last", "photos", "objects", "failed", "labels",
                  "files": {"00000.parquet": {"bytes", "sha256"}, "00000.tar": {...}}}]}
 
-`photos` counts those that are in the shards; `failed` those that could not be done, and have no row. `first` and `last`
-are names of photos. Objects without a label are not among `labels`.
+It is there when all shards are as it says, and gone while they are worked on. `photos` counts those in the
+shards, `failed` those that could not be done and have no row. `first` and `last` are names of photos. Objects without a
+label are not among `labels`.
 """
 
 from __future__ import annotations

@@ -29,11 +29,11 @@ class MaskShards(Dataset[dict[str, Any]]):
         dataset = MaskShards("found/shards", photos="photos", masks=True)
         loader = DataLoader(dataset, batch_size=None, shuffle=True, num_workers=4)
 
-    A photo is a dict: `name` (relative to the folder of photos), `key`, `width`, `height`, `sha256`, `file_sha256`,
-    `orientation`, and `objects`, a list of dicts with `index`, `label`, `score`, `stability`, `area`, `box`
-    (x0, y0, x1, y1; ends exclusively; None when empty), `rle` ({"size": [height, width], "counts"}, as pycocotools
-    takes it) and `prompt`. With `masks` there is also `masks`, (objects, height, width) bool; with `photos`, the folder
-    that the photos lie in, `pixels`, (height, width, 3) uint8 RGB, upright as the masks are.
+    A photo is a dict: `name` (relative to the folder of photos; %XX for what no name should hold), `key`, `width`,
+    `height`, `sha256`, `file_sha256`, `orientation`, and `objects`, a list of dicts with `index`, `label`, `score`,
+    `stability`, `area`, `box` ([x0, y0, x1, y1], which ends exclusively; None when empty), `rle` ({"size": [height,
+    width], "counts"}, as pycocotools takes it) and `prompt`. With `masks` there is also `masks`, (objects, height,
+    width) bool; with `photos`, the folder that the photos lie in, `pixels`, (height, width, 3) uint8 RGB, upright.
 
     Of the Parquet files one row group is read at a time, and a few are kept. It may be pickled and forked, and each
     thread should have its own. `index` is what index.json says.

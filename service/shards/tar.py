@@ -2,8 +2,8 @@
 
 WebDataset takes a file's name up to the first dot after the last slash for the sample's key, and what follows for
 the kind. So dots within a key are written %2E, a percent sign %25, and a leading underscore, where two begin names that
-WebDataset passes over, %5F. The photo's bytes are those of its file; its extension is that of its content. Headers
-hold no time, owner or host.
+WebDataset passes over, %5F. The photo's bytes are those of its file, not turned: masks lie on the upright photo, and
+`image.orientation` says which way that is; its extension is that of its content. Headers hold no time, owner or host.
 """
 
 from __future__ import annotations

@@ -15,13 +15,12 @@ from clickmask.service import rle
 from clickmask.service.batch.journal import DONE, FAILED, History, Journal, Record
 from clickmask.service.batch.lock import joining
 from clickmask.service.batch.plan import Job, are_there
+from clickmask.service.batch.settings import ShardOptions
 from clickmask.service.batch.shard_files import ShardMaker
-from clickmask.service.batch.shard_joining import EarlyShards, Shards, join_shards
-from clickmask.service.batch.shard_plan import agree_on_plan
-from clickmask.service.batch.shard_store import recover
+from clickmask.service.batch.shard_joining import EarlyShards, Shards, join_shards, open_shards
 from clickmask.service.batch.shards import Shard
 from clickmask.service.batch.sources import STATE, Source, Trouble
-from clickmask.service.batch.spool import Spool, cut_torn_tails
+from clickmask.service.batch.spool import Spool
 from clickmask.service.shards.payload import dump
 
 NAMES = [f"{number:03}.jpg" for number in range(8)]
@@ -88,12 +87,8 @@ class Work:
         return [path.name for folder in folders for path in folder.glob("*")]
 
     def _shards(self, run: Shard) -> Shards:
-        plan = agree_on_plan(self.out / STATE, self.names, self.size)
-        cut_torn_tails(self.out, run.suffix)
-        with joining(self.out / STATE, str(self.out)):
-            recover(self.out)
         maker = ShardMaker(self.out, {"model": "none"}, self.verify)
-        return Shards(plan, [Source(name, name) for name in self.names], [], maker, run)
+        return open_shards([Source(name, name) for name in self.names], [], ShardOptions(self.size), maker, run)
 
     def _history(self) -> History:
         return History(sorted((self.out / STATE).glob("journal*.jsonl")))

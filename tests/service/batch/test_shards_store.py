@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from clickmask.models.errors import OutputError, StoppedError
+from clickmask.models.errors import OutputError, SettingsError, StoppedError
 from clickmask.service.batch import shard_store
 from clickmask.service.batch.lock import locked
 from clickmask.service.batch.shard_files import ShardMaker
@@ -51,7 +51,7 @@ def fresh(tmp_path: Path) -> Callable[..., dict[str, bytes]]:
     return run
 
 
-def test_photos_belong_where_their_names_sort_and_stay_there() -> None:
+def test_photos_belong_where_their_names_sort_and_stay_there(tmp_path: Path) -> None:
     plan = ShardPlan(3).grown([f"{n:03}" for n in range(10, 18)])
     assert (plan.firsts, plan.last) == (("010", "013", "016"), "017")
     assert [plan.shard_of(name) for name in ("010", "012", "013", "017")] == [0, 0, 1, 2]
@@ -61,6 +61,10 @@ def test_photos_belong_where_their_names_sort_and_stay_there() -> None:
     assert grown.firsts == ("010", "013", "016", "018", "021")
     assert all(grown.shard_of(name) == plan.shard_of(name) for name in names[:9])
     assert grown.grown(names) is grown and grown.grown(names[:4]) is grown
+    with pytest.raises(
+        SettingsError, match="100,001 shards of 1 photos, of at most 100,000: give a larger --shard-size"
+    ):
+        agree_on_plan(tmp_path, [f"{number:06}" for number in range(100_001)], 1)
     assert ShardPlan(3).grown([]) == ShardPlan(3) and ShardPlan(3).shard_of("a") == 0
 
 
@@ -258,6 +262,26 @@ def test_three_runs_that_share_the_work_are_as_one(tmp_path: Path, fresh: Callab
         assert work.run(f"{number}/3") == []
     assert work.done == ["004.jpg"] and work.tree() == fresh(names=MANY, editions={"004.jpg": 1})
     assert work.waste() == []
+
+
+def test_what_a_whole_run_left_others_finish(tmp_path: Path, fresh: Callable[..., dict[str, bytes]]) -> None:
+    work = Work(tmp_path / "out", MANY)
+    assert work.run(most=10) is None
+    for number in (2, 1):
+        assert work.run(f"{number}/2") == []
+    assert work.tree() == fresh(names=MANY) and work.waste() == [] and sorted(work.done) == MANY
+
+
+def test_the_index_is_there_only_when_all_is_done(tmp_path: Path) -> None:
+    work = Work(tmp_path / "out", MANY)
+    work.run()
+    assert "index.json" in work.tree()
+    work.editions = {"004.jpg": 1}
+    work.names = [*MANY, "018.jpg"]
+    work.run(most=1)
+    assert "index.json" not in work.tree()
+    work.run()
+    assert "index.json" in work.tree()
 
 
 def test_spools_of_a_run_that_goes_on_are_left_to_it(tmp_path: Path) -> None:
