@@ -2,47 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+import threading
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from .begun import Begun, leftovers
 from .journal import History, Journal, Record
-from .outlet import stopped
-from .plan import Plan
+from .outlet import Outlet, stopped
+from .plan import Job
 from .report import Report
 from .shard_joining import EarlyShards, Shards
 from .spool import Spool
+from .writing import part_of
 
 
-@contextmanager
-def books(
-    path: Path, report: Report, shards: Shards | None, history: History, plan: Plan
-) -> Generator[Callable[[Record], None]]:
-    """Something that takes records, in one thread. path: of the journal. shards: where photos go to shards.
+class Books:
+    """A run's journal, and what goes with it. A context manager. Records are for one thread, beginnings for any.
 
-    Raises StoppedError when the disk takes no more.
+    path: of the journal. Everything raises StoppedError when the disk takes no more.
     """
-    with ExitStack() as stack:
-        spool = early = None
-        if shards is not None:
-            spool = Spool(shards.out, shards.run.suffix, shards.plan.shard_of)
-            stack.callback(spool.close)
-            if shards.run.is_whole:
-                early = stack.enter_context(EarlyShards(shards, spool, history, plan.jobs))
-        journal = Journal(path, spool.sync if spool else lambda: None)
-        stack.callback(journal.close)
 
-        def note(record: Record) -> None:
-            try:
-                if spool is not None and record.payload:
-                    place = spool.append(record.name, record.payload)
-                    record = replace(record, outputs=(*record.outputs, place), payload=b"")
-                journal.add(record)
-            except OSError as error:
-                raise stopped(f"{path.parent} cannot be written", error) from error
-            report.note(record)
-            if early is not None:
-                early.note(record)
+    def __init__(self, path: Path, out: Outlet, report: Report) -> None:
+        self._path, self._out, self._report = path, out, report
+        self._lock, self._stack = threading.Lock(), ExitStack()
+        self._spool: Spool | None = None
+        self._early: EarlyShards | None = None
+        with self._written():
+            self._journal = Journal(path, out.disk, self._sync_spool)
+        self._stack.callback(self._journal.close)
 
-        yield note
+    def __enter__(self) -> Books:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def clear(self, begun: Iterable[Begun], history: History) -> None:
+        """Delete what a killed run left of the photos whose files it was writing; they are done again."""
+        for item in begun:
+            self._out.remove({*leftovers(self._out, item.base), part_of(item.base), *item.outputs})
+            history.forget(item.name)
+            with self._written():
+                self._journal.clear(item)
+
+    def open_shards(self, shards: Shards, history: History, jobs: Sequence[Job]) -> None:
+        """Photos go to shards too, which are written meanwhile where the run has all the work."""
+        self._spool = Spool(shards.out, shards.run.suffix, shards.plan.shard_of)
+        self._stack.callback(self._spool.close)
+        self._stack.callback(self._sync)
+        if shards.run.is_whole:
+            self._early = self._stack.enter_context(EarlyShards(shards, self._spool, history, jobs))
+
+    def begin(self, job: Job) -> None:
+        """A photo's files may be written from now on."""
+        outputs = tuple(path for path, _, _ in job.previous.outputs) if job.previous else ()
+        with self._written():
+            self._journal.begin(Begun(job.source.name, job.base, outputs))
+
+    def note(self, record: Record) -> None:
+        """A photo is done with: its files are there."""
+        with self._written():
+            if self._spool is not None and record.payload:
+                place = self._spool.append(record.name, record.payload)
+                record = replace(record, outputs=(*record.outputs, place), payload=b"")
+            self._journal.add(record)
+        self._report.note(record)
+        if self._early is not None:
+            self._early.note(record)
+
+    def _sync(self) -> None:
+        with self._written():
+            self._journal.sync()
+
+    def _sync_spool(self) -> None:
+        if self._spool is not None:
+            self._spool.sync()
+
+    @contextmanager
+    def _written(self) -> Generator[None]:
+        try:
+            with self._lock:
+                yield
+        except OSError as error:
+            raise stopped(f"{self._path.parent} cannot be written", error) from error

@@ -60,6 +60,19 @@ class Cloud:
         if marker is None and next(iter(self._do(self._list)), None) is not None:
             raise OutputError(f"{self._url} holds other things already: choose a new or empty place")
 
+    @property
+    def disk(self) -> Path | None:
+        """None."""
+        return None
+
+    def names(self, folder: str) -> list[str]:
+        """Objects, and what others have below them."""
+        try:
+            found = self._do(lambda fs, root: fs.ls(f"{root}/{folder}".rstrip("/"), detail=False))
+        except FileNotFoundError:
+            return []
+        return sorted(name.rstrip("/").rpartition("/")[2] for name in found)
+
     def claim(self) -> None:
         """Write down whose results these are. Raises OutputError when somebody else has, just now."""
         if self._marker() is None:

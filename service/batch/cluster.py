@@ -85,6 +85,11 @@ class Cluster:
         self._found = found
         return found
 
+    @property
+    def takes_all_at_once(self) -> bool:
+        """Yes."""
+        return True
+
     def work(self, task: Task, errands: Iterable[Errand], note: Note) -> None:
         """Do all. Raises StoppedError as a fleet does, and when the cluster gives up."""
         all_of_them = list(errands)

@@ -52,6 +52,11 @@ class Fleet:
         """Of the first segmenter, once it is there. Raises what kept it from being there."""
         return self._workers[0].ready().provenance
 
+    @property
+    def takes_all_at_once(self) -> bool:
+        """No."""
+        return False
+
     def work(self, task: Task, errands: Iterable[Errand], note: Note) -> None:
         """Do all. Raises StoppedError when the disk takes no more, or processes die whatever they are given.
 

@@ -42,6 +42,11 @@ class Here:
         """How many photos are decoded at a time."""
         return 2 if self.together == 1 else max(2, min(_ON_A_GPU, os.cpu_count() or 1))
 
+    @property
+    def takes_all_at_once(self) -> bool:
+        """No."""
+        return False
+
     def work(self, task: Task, errands: Iterable[Errand], note: Note) -> None:
         """Do them in their order."""
         ahead = READ_AHEAD * self.together

@@ -1,7 +1,8 @@
 """The journal: what was done with which photo, one line of JSON each, written after the files it tells of.
 
 Lines are only ever added. A line cut short by a crash is passed over, and so is any other that is no record: its
-photo is done again. Of several lines about one photo the last counts.
+photo is done again. Of several lines about one photo the last counts. Lines of another kind tell whose files are
+being written, see `begun`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from .begun import Beginnings, Begun
+from .folders import Folders, sync_folder
 from .statistics import Statistics
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
@@ -74,6 +77,7 @@ class History:
     def __init__(self, paths: Iterable[Path]) -> None:
         self._files: list[BinaryIO] = []
         self._places: dict[int, tuple[int, int]] = {}
+        self._beginnings = Beginnings()
         for path in paths:
             self._index(path)
 
@@ -82,9 +86,10 @@ class History:
         at, number = 0, len(self._files)
         self._files.append(file)
         for line in file:
-            record = Record.parse(line)
+            record = None if self._beginnings.take(number, line) else Record.parse(line)
             if record is not None:
                 self._places[_key(record.name)] = (number, at)
+                self._beginnings.end(number, record.name)
             at += len(line)
 
     def __len__(self) -> int:
@@ -99,6 +104,14 @@ class History:
         file.seek(place[1])
         record = Record.parse(file.readline())
         return record if record is not None and record.name == name else None
+
+    def begun(self) -> list[Begun]:
+        """The photos whose files a run was writing when it was killed, or another shard is writing now."""
+        return self._beginnings.left()
+
+    def forget(self, name: str) -> None:
+        """Know nothing of a photo."""
+        self._places.pop(_key(name), None)
 
     def all(self) -> Iterable[Record]:
         """The last record of every photo."""
@@ -117,18 +130,45 @@ class History:
 class Journal:
     """A journal being written, by one thread. Raises OSError when the disk does not take it.
 
-    before_sync: called before lines are put on the disk for good: what they tell of must be there first.
+    out: the output folder, where it is of this machine: its folders come to the disk before the lines that tell what is
+    in them. before_sync: called before those are put on the disk for good, for what else must be there first.
     """
 
-    def __init__(self, path: Path, before_sync: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, path: Path, out: Path | None, before_sync: Callable[[], None] = lambda: None) -> None:
         self._before_sync = before_sync
+        self._folders = None if out is None else Folders(out)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         self._unsynced, self._synced_at = 0, time.monotonic()
         _cut_torn_line(self._descriptor)
+        for folder in (path.parent, out, out.absolute().parent) if out is not None else ():  # they may be new
+            sync_folder(folder)
+
+    def begin(self, begun: Begun) -> None:
+        """Write down that a photo's files are being written from now on."""
+        self._append(begun.line())
+
+    def clear(self, begun: Begun) -> None:
+        """Write down that nothing is left of what a killed run had begun."""
+        self._append(begun.cleared())
 
     def add(self, record: Record) -> None:
         """Write a record down; it is on the disk soon, or at `close`: lost ones are done again."""
-        data = record.line()
+        if self._folders is not None:
+            for path, _, _ in record.outputs:
+                self._folders.touch(path)
+        self._append(record.line())
+        self._unsynced += 1
+        if self._unsynced >= _SYNC_LINES or time.monotonic() - self._synced_at > _SYNC_SECONDS:
+            self.sync()
+
+    def close(self) -> None:
+        """Have everything on the disk."""
+        try:
+            self.sync()
+        finally:
+            os.close(self._descriptor)
+
+    def _append(self, data: bytes) -> None:
         start = os.fstat(self._descriptor).st_size
         try:
             while data:
@@ -136,19 +176,12 @@ class Journal:
         except OSError:
             os.ftruncate(self._descriptor, start)
             raise
-        self._unsynced += 1
-        if self._unsynced >= _SYNC_LINES or time.monotonic() - self._synced_at > _SYNC_SECONDS:
-            self._sync()
 
-    def close(self) -> None:
+    def sync(self) -> None:
         """Have everything on the disk."""
-        try:
-            self._sync()
-        finally:
-            os.close(self._descriptor)
-
-    def _sync(self) -> None:
         self._before_sync()
+        if self._folders is not None:
+            self._folders.sync()
         os.fsync(self._descriptor)
         self._unsynced, self._synced_at = 0, time.monotonic()
 

@@ -60,6 +60,15 @@ class Outlet(Protocol):
         """Whether a file is there, of that many bytes and (verify) of that SHA-256; or what waits for its shard."""
         ...
 
+    @property
+    def disk(self) -> Path | None:
+        """The folder that it is; None when it is none."""
+        ...
+
+    def names(self, folder: str) -> list[str]:
+        """What lies directly in a folder of it, sorted; nothing where there is no such folder."""
+        ...
+
     def claim(self) -> None:
         """Have it be this run's. Raises OutputError when it is another's."""
         ...
@@ -140,6 +149,18 @@ class Folder:
             return not verify or hashlib.sha256(self.read(path)).hexdigest() == digest
         except OSError:
             return False
+
+    @property
+    def disk(self) -> Path | None:
+        """The folder."""
+        return self.folder
+
+    def names(self, folder: str) -> list[str]:
+        """Files and folders."""
+        try:
+            return sorted(os.listdir(self.root / folder))
+        except OSError:
+            return []
 
     def claim(self) -> None:
         """Its lock is enough."""

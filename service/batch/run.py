@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from ...models.errors import OutputError, SettingsError, StoppedError
 from ..formats.yolo import write_data_yaml
-from .books import books
+from .begun import leftovers
+from .books import Books
 from .dataset import DOCUMENT, write_dataset
 from .journal import DONE, History
 from .lock import joining, locked
@@ -28,7 +29,7 @@ from .shard_joining import Shards, join_shards, open_shards, photo_reader
 from .shard_store import remove_all
 from .shards import Shard
 from .sources import Scan, Source
-from .task import Hands, Note, Task
+from .task import Errand, Hands, Task
 from .thumbnails import FOLDER, Gallery
 from .writing import COCO, part_of
 
@@ -99,10 +100,13 @@ def run_with(
                 agree(batch.state / "settings.json", own, batch.out.title)
                 asked = {**lasting(hands.provenance), "asked": batch.question.describe()}
                 shards = shards_of(batch, asked)
-                plan = _plan(batch, report, history)
                 with _ends_with_a_summary(report):
-                    with books(batch.journal, report, shards, history, plan) as note:
-                        _work(batch, plan, hands, report, note)
+                    with Books(batch.journal, batch.out, report) as books:
+                        books.clear((begun for begun in history.begun() if batch.shard.holds(begun.name)), history)
+                        plan = _plan(batch, report, history)
+                        if shards is not None:
+                            books.open_shards(shards, history, plan.jobs)
+                        _work(batch, plan, hands, report, books)
                     if not batch.pilot:
                         join(batch, report, shards)
     return report
@@ -150,6 +154,8 @@ def _delete_results(batch: Batch) -> None:
     with history_of(batch) as history:
         for record in history.all():
             batch.out.remove(path for path, _, _ in record.outputs)
+        for begun in history.begun():
+            batch.out.remove([*leftovers(batch.out, begun.base), *begun.outputs])
     batch.out.remove([DOCUMENT, CLASSES])
     if SHARDS in batch.formats.names:
         remove_all(batch.out.root)
@@ -180,12 +186,19 @@ def shards_of(batch: Batch, provenance: Mapping[str, object]) -> Shards | None:
     return open_shards(sources, batch.scan.failed, batch.formats.shards, maker, batch.shard)
 
 
-def _work(batch: Batch, plan: Plan, hands: Hands, report: Report, note: Note) -> None:
+def _work(batch: Batch, plan: Plan, hands: Hands, report: Report, books: Books) -> None:
     names = (source.name for source in asked_of(batch))
     gallery = Gallery(batch.state / f"{FOLDER}{batch.shard.suffix}", names, plan.totals)
     report.begin()
     task = Task(batch.formats, batch.out, batch.question.describe(), gallery)
-    hands.work(task, ((job, batch.question.part(job.source.name)) for job in plan.jobs), note)
+
+    def errands() -> Iterator[Errand]:
+        for job in plan.jobs:
+            if not hands.takes_all_at_once:
+                books.begin(job)
+            yield job, batch.question.part(job.source.name)
+
+    hands.work(task, errands(), books.note)
 
 
 def _plan(batch: Batch, report: Report, history: History) -> Plan:

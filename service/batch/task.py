@@ -35,6 +35,11 @@ class Hands(Protocol):
         """Of the segmenter behind it, whichever it is: they are all alike. Raises as `Segmenter` does."""
         ...
 
+    @property
+    def takes_all_at_once(self) -> bool:
+        """Whether it is handed everything before it does anything."""
+        ...
+
     def work(self, task: Task, errands: Iterable[Errand], note: Note) -> None:
         """Do them, in any order; `note` gets each one's record once its files are written, by one thread."""
         ...

@@ -100,7 +100,7 @@ class Work:
 
     def _do(self, names: Iterable[str], shards: Shards, history: History, left: Sequence[Job]) -> None:
         spool = Spool(self.out, shards.run.suffix, shards.plan.shard_of)
-        journal = Journal(self.out / STATE / f"journal{shards.run.suffix}.jsonl", spool.sync)
+        journal = Journal(self.out / STATE / f"journal{shards.run.suffix}.jsonl", self.out, spool.sync)
         try:
             if shards.run.is_whole:
                 with EarlyShards(shards, spool, history, left) as early:
