@@ -70,8 +70,7 @@ def _head(report: Report, title: str) -> str:
     now = datetime.now(UTC)
     took = duration(time.monotonic() - report.started)
     ending = _ENDINGS.get(report.phase, "Under way")
-    worked = report.pace.count
-    rate = f", {report.rate:.2f} photos a second" if worked else ""
+    rate = f", {report.rate:.2f} photos a second" if report.pace.is_settled else ""
     when = f'<time datetime="{now.strftime("%Y-%m-%dT%H:%M:%SZ")}">{now.day} {now.strftime("%B %Y, %H:%M")} UTC</time>'
     lines = [
         f"<header><h1>{escape(title)}</h1>",

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from clickmask.models.errors import OutputError
+from clickmask.service import rle
 from clickmask.service.formats import Options, count_losses, write
 from clickmask.service.formats.result import ObjectResult, Result
 from clickmask.service.formats.yolo import write_data_yaml, write_yolo, yolo_classes, yolo_losses
@@ -85,6 +86,15 @@ def test_by_the_middles_of_pixels_every_mask_is_exact(random_masks: list[np.ndar
         assert len(lines) == int(mask.any())
         for _, shares in lines:
             assert np.array_equal(from_polygons([[shares * size]], size), mask)
+
+
+def test_run_lengths_give_the_same_lines_and_losses(random_masks: list[np.ndarray]) -> None:
+    for mask in random_masks:
+        height, width = mask.shape
+        far = np.zeros((height + 700, width + 900), bool)
+        far[700:, 900:] = mask
+        pixels, runs = _result([far]), Result(*far.shape[::-1], [ObjectResult(rle.encode(far), 0.9, 0.8)])
+        assert write_yolo(pixels) == write_yolo(runs) and yolo_losses(pixels) == yolo_losses(runs)
 
 
 def test_thousands_of_parts_are_joined_to_the_very_mask() -> None:

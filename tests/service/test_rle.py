@@ -32,6 +32,15 @@ def test_decoding_gives_the_mask_back(random_masks: list[np.ndarray]) -> None:
         assert np.array_equal(decoded, mask)
 
 
+def test_a_box_is_decoded_as_it_is_cut_from_the_whole(random_masks: list[np.ndarray]) -> None:
+    for mask in random_masks:
+        runs = rle.encode(mask)
+        part, corner = rle.decode_box(runs)
+        x0, y0, x1, y1 = rle.box(runs) or (0, 0, 0, 0)
+        assert corner == (x0, y0) and part.dtype == np.bool_ and part.flags.c_contiguous
+        assert np.array_equal(part, mask[y0:y1, x0:x1])
+
+
 def test_hand_worked_mask() -> None:
     mask = np.array([[0, 1, 1], [0, 1, 0]], bool)  # by columns: 00 11 10
     plain = {"size": [2, 3], "counts": [2, 3, 1]}
