@@ -14,7 +14,7 @@ const STATES = {
 };
 const ASKED = { point: 'the middle', box: 'the whole', everything: 'all objects', prompts: 'prompts' };
 const ACTIVE = ['queued', 'checking', 'running', 'stopping'];
-const PICTURE = /\.(png|jpe?g)$/i;
+const PICTURES = [/_overlay\.jpg$/, /_cutout\w*\.png$/, /\.png$/]; // what tells most
 const MOST_PICTURES = 6;
 
 export const isActive = ({ state }) => ACTIVE.includes(state);
@@ -78,7 +78,7 @@ export class BatchCard {
 
   #renderPictures() {
     const files = this.batch.newest.flatMap(({ files: all, name }) => {
-      const file = all.find((one) => PICTURE.test(one));
+      const file = PICTURES.map((kind) => all.find((one) => kind.test(one))).find(Boolean);
       return file ? [{ name, file }] : [];
     });
     const shown = files.slice(0, MOST_PICTURES);

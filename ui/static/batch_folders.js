@@ -52,7 +52,7 @@ export class FolderBrowser {
   }
 
   #row({ name, path, photos, has_results: hasResults }) {
-    const about = [counted(photos), hasResults ? 'results of a batch' : ''].filter(Boolean).join(', ');
+    const about = [photos && counted(photos), hasResults && 'results of a batch'].filter(Boolean).join(', ');
     return el(
       'li',
       {},
