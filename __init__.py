@@ -45,6 +45,7 @@ if _typing.TYPE_CHECKING:
     from .service.saving import save_masks
     from .service.segmenter import Segmenter
     from .service.shards.reader import MaskShards
+    from .service.subject.answer import NoSubject, SubjectMask
     from .service.thing import Thing
 
 __version__ = "0.1.0"
@@ -66,6 +67,7 @@ __all__ = [
     "Mask",
     "MaskShards",
     "MissingExtraError",
+    "NoSubject",
     "OpenImage",
     "OutputError",
     "PredictorArgumentError",
@@ -82,6 +84,7 @@ __all__ = [
     "ServiceUnavailableError",
     "SettingsError",
     "StoppedError",
+    "SubjectMask",
     "Thing",
     "to_detections",
     "UnknownVariantError",
@@ -95,12 +98,14 @@ _HOMES = {
     "FoundMask": "service.everything.found",
     "Mask": "service.masks",
     "MaskShards": "service.shards.reader",
+    "NoSubject": "service.subject.answer",
     "OpenImage": "service.open_image",
     "Prompt": "service.prompts",
     "Proposals": "service.everything.proposals",
     "SamAutomaticMaskGenerator": "service.compat_everything",
     "SamPredictor": "service.compat",
     "Segmenter": "service.segmenter",
+    "SubjectMask": "service.subject.answer",
     "Thing": "service.thing",
     "sam_model_registry": "service.compat",
     "save_masks": "service.saving",

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Unpack
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..models.errors import ClosedError, ImageError, PromptError, WeightsError
 from ..models.frame import Frame
-from ..models.sam import Sam, plain_arithmetic
+from ..models.sam import plain_arithmetic
 from .embeddings import write_embedding
 from .everything.found import Found
 from .everything.options import Choice, Options, Search, SearchOptions, build, split
@@ -22,36 +21,12 @@ from .everything.search import Finds, Looking
 from .formats.encoding import encode_png
 from .images import Picture
 from .masks import Mask, PhotoSource, preview
+from .network import Network
 from .prompts import Box, Point, Prompt, to_tensors, window_box
+from .subject.answer import NoSubject, SubjectMask
+from .subject.find import find
+from .subject.threshold import MIN_CONFIDENCE, check_confidence
 from .thing import Thing
-
-
-class Network:
-    """A model and how it is used: what an open image needs of its segmenter."""
-
-    def __init__(self, sam: Sam, digest: str, margin: int | None, provenance: Mapping[str, Any]) -> None:
-        self.sam, self.digest, self.margin, self.provenance = sam, digest, margin, dict(provenance)
-
-    def with_embedding_of(self, encoder: Mapping[str, Any]) -> Network:
-        """This network for an embedding made with other settings, which its answers then name under "embedding"."""
-        if encoder == self.provenance:
-            return self
-        return Network(self.sam, self.digest, self.margin, {**self.provenance, "embedding": dict(encoder)})
-
-    def encoding_anew(self) -> Network:
-        """This network for what it encodes itself."""
-        own = {name: value for name, value in self.provenance.items() if name != "embedding"}
-        return Network(self.sam, self.digest, self.margin, own)
-
-    def encode(self, pixels: np.ndarray, frame: Frame) -> Tensor:
-        """(H, W, 3) uint8 RGB of the frame's window -> (4096, 256) image tokens."""
-        return self.encode_each([(pixels, frame)])[0]
-
-    @plain_arithmetic
-    def encode_each(self, pictures: Sequence[tuple[np.ndarray, Frame]]) -> list[Tensor]:
-        """The image tokens of several pictures; on a GPU in one pass."""
-        tensors = [(torch.from_numpy(pixels), frame) for pixels, frame in pictures]
-        return self.sam.encode_each(tensors, margin=self.margin)
 
 
 class OpenImage:
@@ -146,6 +121,21 @@ class OpenImage:
         order = sorted(range(len(numbers)), key=lambda n: -numbers[n])
         prompt, provenance = prompt.without_chain(), self.provenance
         return [Mask(arrays[n], numbers[n], n, self._frame, prompt, provenance, self._source) for n in order]
+
+    def subject(self, *, min_confidence: float = MIN_CONFIDENCE) -> SubjectMask | NoSubject:
+        """The one thing that the image (the encoded window) is of, without a click; for photos with one subject.
+
+        Args:
+            min_confidence: 0 to 1; what the model is less sure of is not answered. 0 always answers, where it can.
+
+        Returns:
+            The mask, with `.confidence`, or `NoSubject`, which is false and says why.
+
+        Raises:
+            SettingsError: another min_confidence. ClosedError: the image was closed.
+        """
+        check_confidence(min_confidence)
+        return find(self._network.sam, self._open_tokens(), self._frame, self.segment_many, min_confidence)
 
     def everything(
         self,

@@ -23,7 +23,8 @@ from .cache import cache_folder
 from .embeddings import read_embedding
 from .images import Picture, read_picture
 from .masks import PhotoSource
-from .open_image import Network, OpenImage
+from .network import Network
+from .open_image import OpenImage
 from .prompts import Box, window_box
 
 FITS = ("auto", "square", "rectangle")

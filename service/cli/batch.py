@@ -36,6 +36,8 @@ def batch(
     out: b.Out,
     everything: b.Everything = False,
     search: b.Search = None,
+    subject: b.Subject = False,
+    min_confidence: o.MinConfidence = None,
     point: b.Point = None,
     box: b.Box = None,
     prompts: b.Prompts = None,
@@ -79,16 +81,19 @@ def batch(
 
 
 def _check_question(options: Mapping[str, Any]) -> None:
-    asked = [f"--{name}" for name in ("everything", "point", "box", "prompts") if options[name]]
+    asked = [f"--{name}" for name in ("everything", "subject", "point", "box", "prompts") if options[name]]
     if len(asked) != 1:
         given = f"got {' and '.join(asked)}" if asked else "got none"
-        raise typer.BadParameter(f"say what to look for with one of --everything, --point, --box, --prompts: {given}")
+        ways = "--everything, --subject, --point, --box, --prompts"
+        raise typer.BadParameter(f"say what to look for with one of {ways}: {given}")
     if options["search"] and not options["everything"]:
         raise typer.BadParameter("these are options of --everything", param_hint="'--search'")
     if options["finish"] and (options["pilot"] or not options["resume"] or options["shard"] != "1/1"):
         raise typer.BadParameter(
             "it does no work: give it without --pilot, --restart, --shard", param_hint="'--finish'"
         )
+    if options["min_confidence"] is not None and not options["subject"]:
+        raise typer.BadParameter("it is an option of --subject", param_hint="'--min-confidence'")
 
 
 def _plan(options: Mapping[str, Any]) -> Batch:
@@ -114,9 +119,12 @@ def _plan(options: Mapping[str, Any]) -> Batch:
 def _question(options: Mapping[str, Any], found: Scan) -> Question:
     from ..batch.prompt_file import read_prompts
     from ..batch.questions import Everything, Whole, parse_options
+    from ..batch.subject_question import Subject
 
     if options["everything"]:
         return Everything(parse_options(options["search"] or ()))
+    if options["subject"]:
+        return Subject() if options["min_confidence"] is None else Subject(options["min_confidence"])
     if options["prompts"] is not None:
         wishes = read_prompts(options["prompts"], {source.name for source in found.sources})
         if wishes.note and not options["quiet"]:

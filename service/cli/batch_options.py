@@ -40,6 +40,15 @@ Search = Annotated[
         rich_help_panel=_ASK,
     ),
 ]
+Subject = Annotated[
+    bool,
+    typer.Option(
+        "--subject",
+        metavar=FLAG,
+        help="The one thing each photo is of, without a click; no object where there is none to be sure of.",
+        rich_help_panel=_ASK,
+    ),
+]
 Point = Annotated[
     Literal["center"] | None,
     typer.Option("--point", metavar="center", help="The object in the middle of each photo.", rich_help_panel=_ASK),

@@ -38,6 +38,26 @@ Boxes = Annotated[
         rich_help_panel=_ASK,
     ),
 ]
+Subject = Annotated[
+    bool,
+    typer.Option(
+        "--subject",
+        metavar=FLAG,
+        help="The one thing the photo is of, without a click.",
+        rich_help_panel=_ASK,
+    ),
+]
+MinConfidence = Annotated[
+    float | None,
+    typer.Option(
+        "--min-confidence",
+        min=0.0,
+        max=1.0,
+        metavar="SHARE",
+        help="Of --subject: answer only when at least so sure. Without it 0.5.",
+        rich_help_panel=_ASK,
+    ),
+]
 Window = Annotated[
     Rectangle | None,
     typer.Option(

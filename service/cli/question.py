@@ -58,17 +58,24 @@ class Rectangle:
 class Question:
     """One object, pointed at by clicks and at most one box; only the window is looked at, where there is one.
 
-    Raises PromptError when nothing points at anything.
+    subject: instead of pointing, the least confidence in what the photo is of. Raises PromptError when nothing points
+    at anything, or when something does and the subject is asked for too.
     """
 
     clicks: tuple[Click, ...]
     box: Rectangle | None = None
     window: Rectangle | None = None
+    subject: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an empty question."""
-        if not self.clicks and self.box is None:
-            raise PromptError("nothing to look for: give --point X,Y (once or more), --box X0,Y0,X1,Y1, or both")
+        """Refuse an empty question, and two at once."""
+        is_pointed = bool(self.clicks) or self.box is not None
+        if is_pointed and self.subject is not None:
+            raise PromptError("--subject needs no pointing at: give it without --point and --box")
+        if not is_pointed and self.subject is None:
+            raise PromptError(
+                "nothing to look for: give --point X,Y (once or more), --box X0,Y0,X1,Y1, both, or --subject"
+            )
 
     def check(self, width: int, height: int) -> None:
         """Raise PromptError, naming the option, for what lies outside a photo of this size or outside the window."""

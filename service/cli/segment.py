@@ -18,11 +18,12 @@ from .losses import tell_losses
 from .progress import download_bar
 from .question import Question, Rectangle
 from .settings import Settings
-from .shell import STREAM, say, write_stdout
+from .shell import STREAM, UNEXPECTED, say, write_stdout
 
 if TYPE_CHECKING:
     from ..images import Picture
     from ..masks import Mask
+    from ..open_image import OpenImage
     from .outputs import Outputs
 
 _CANDIDATES = 3
@@ -32,6 +33,8 @@ def segment(
     photo: o.Photo,
     point: o.Points = None,
     box: o.Boxes = None,
+    subject: o.Subject = False,
+    min_confidence: o.MinConfidence = None,
     window: o.Window = None,
     candidates: o.Candidates = False,
     output: o.Output = None,
@@ -55,7 +58,7 @@ def segment(
     from .outputs import plan_outputs
 
     started = time.monotonic()
-    question = Question(tuple(point or ()), _single(box), window)
+    question = Question(tuple(point or ()), _single(box), window, _subject(subject, min_confidence, candidates))
     inputs = [name for name in (photo, model) if name != STREAM] + _redirected(photo)
     count = _CANDIDATES if candidates else None
     outputs = plan_outputs(photo, output, format, Options(pad, feather), count=count, force=force, inputs=inputs)
@@ -79,6 +82,17 @@ def _redirected(photo: str) -> list[str]:
     return [name] if os.path.isfile(name) else []
 
 
+def _subject(subject: bool, min_confidence: float | None, candidates: bool) -> float | None:
+    """How sure it has to be of the subject; None where that is not what is asked."""
+    from ..subject.threshold import MIN_CONFIDENCE
+
+    if min_confidence is not None and not subject:
+        raise typer.BadParameter("it is an option of --subject", param_hint="'--min-confidence'")
+    if subject and candidates:
+        raise typer.BadParameter("--subject has one answer: leave it out", param_hint="'--candidates'")
+    return (MIN_CONFIDENCE if min_confidence is None else min_confidence) if subject else None
+
+
 def _single(boxes: Sequence[Rectangle] | None) -> Rectangle | None:
     if boxes and len(boxes) > 1:
         raise typer.BadParameter("one object has one box: run again for another object", param_hint="'--box'")
@@ -92,11 +106,26 @@ def _find(photo: str, question: Question, settings: Settings, *, candidates: boo
         segmenter = settings.segmenter(progress)
     window = None if question.window is None else question.window.sides
     image = segmenter.open(picture, window=window)
+    if question.subject is not None:
+        return [_find_subject(image, question.subject)]
     points, labels = [(c.x, c.y) for c in question.clicks], [c.label for c in question.clicks]
     box = None if question.box is None else question.box.sides
     if candidates:
         return image.candidates(points, labels, box)
     return [image.segment(points, labels, box)]
+
+
+def _find_subject(image: OpenImage, min_confidence: float) -> Mask:
+    """The subject; without one a line that says why, and an exit code that tells it from success."""
+    found = image.subject(min_confidence=min_confidence)
+    if found:
+        return found
+    say(
+        ("No subject: ", "bold red"), f"{found.reason} (confidence {found.confidence:.2f}, wanted {min_confidence:.2f})"
+    )
+    if found.guess is not None:
+        say("A lower --min-confidence writes the best guess; --point or --box says what is meant")
+    raise typer.Exit(UNEXPECTED)
 
 
 def _read(photo: str) -> Picture:

@@ -1,0 +1,41 @@
+"""A model and how it is used, shared by all images that are open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..models.frame import Frame
+from ..models.sam import Sam, plain_arithmetic
+
+
+class Network:
+    """A model and how it is used: what an open image needs of its segmenter."""
+
+    def __init__(self, sam: Sam, digest: str, margin: int | None, provenance: Mapping[str, Any]) -> None:
+        self.sam, self.digest, self.margin, self.provenance = sam, digest, margin, dict(provenance)
+
+    def with_embedding_of(self, encoder: Mapping[str, Any]) -> Network:
+        """This network for an embedding made with other settings, which its answers then name under "embedding"."""
+        if encoder == self.provenance:
+            return self
+        return Network(self.sam, self.digest, self.margin, {**self.provenance, "embedding": dict(encoder)})
+
+    def encoding_anew(self) -> Network:
+        """This network for what it encodes itself."""
+        own = {name: value for name, value in self.provenance.items() if name != "embedding"}
+        return Network(self.sam, self.digest, self.margin, own)
+
+    def encode(self, pixels: np.ndarray, frame: Frame) -> Tensor:
+        """(H, W, 3) uint8 RGB of the frame's window -> (4096, 256) image tokens."""
+        return self.encode_each([(pixels, frame)])[0]
+
+    @plain_arithmetic
+    def encode_each(self, pictures: Sequence[tuple[np.ndarray, Frame]]) -> list[Tensor]:
+        """The image tokens of several pictures; on a GPU in one pass."""
+        tensors = [(torch.from_numpy(pixels), frame) for pixels, frame in pictures]
+        return self.sam.encode_each(tensors, margin=self.margin)
