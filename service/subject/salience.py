@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...models.frame import GRID, LOW_RES, Frame
 
+RIM = 2  # tokens: the border is so wide, which is more than a line that frames a photo
 SHARE = 8  # a place is like the border when it is like an eighth of it: a photo's background has several parts
 CENTRED = 0.5  # of the image's sides: how slowly things count for less away from the middle
 LEVEL = 0.5  # of the most that anything stands out: from there on it does
@@ -48,7 +49,7 @@ def _unlike_the_border(seen: Tensor) -> Tensor:
     """(rows, columns, 256) -> (rows, columns), 0 for what is most like the border, 1 for what is least."""
     rows, columns = seen.shape[:2]
     directions = torch.nn.functional.normalize(seen - seen.mean((0, 1)), dim=2).flatten(0, 1)
-    places = border(rows, columns, 1).flatten().nonzero()[:, 0]
+    places = border(rows, columns, RIM).flatten().nonzero()[:, 0]
     alike = directions @ directions[places].T
     alike[places, torch.arange(len(places))] = -1.0  # a place does not vouch for itself
     nearest = alike.topk(max(1, len(places) // SHARE), dim=1).values.mean(1)
