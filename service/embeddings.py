@@ -44,6 +44,11 @@ def write_embedding(
     provenance: Mapping[str, Any],
 ) -> None:
     """Write an embedding, whole or not at all. Raises OutputError when the path cannot be written."""
+    write_atomic(path, pack_embedding(tokens, frame, picture, provenance))
+
+
+def pack_embedding(tokens: Tensor, frame: Frame, picture: Picture, provenance: Mapping[str, Any]) -> bytes:
+    """An embedding as its file has it."""
     about = {
         "family": FAMILY,
         "image": {
@@ -55,8 +60,7 @@ def write_embedding(
         "window": list(frame.window),
         "provenance": dict(provenance),
     }
-    data = save({"tokens": tokens.cpu().contiguous()}, {"clickmask": json.dumps(about)})
-    write_atomic(path, data)
+    return save({"tokens": tokens.cpu().contiguous()}, {"clickmask": json.dumps(about)})
 
 
 def read_embedding(path: str | os.PathLike[str]) -> SavedEmbedding:

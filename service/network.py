@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..models.frame import Frame
 from ..models.sam import Sam, plain_arithmetic
+from .provenance import lasting
 
 
 class Network:
@@ -21,7 +22,7 @@ class Network:
 
     def with_embedding_of(self, encoder: Mapping[str, Any]) -> Network:
         """This network for an embedding made with other settings, which its answers then name under "embedding"."""
-        if encoder == self.provenance:
+        if lasting(encoder) == lasting(self.provenance):
             return self
         return Network(self.sam, self.digest, self.margin, {**self.provenance, "embedding": dict(encoder)})
 

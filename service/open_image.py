@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Unpack
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..models.errors import ClosedError, ImageError, PromptError, WeightsError
 from ..models.frame import Frame
 from ..models.sam import plain_arithmetic
-from .embeddings import write_embedding
+from .embeddings import pack_embedding, write_embedding
 from .everything.found import Found
 from .everything.options import Choice, Options, Search, SearchOptions, build, split
 from .everything.proposals import OnProgress, Peak, Proposals, never, run
@@ -23,6 +23,7 @@ from .images import Picture
 from .masks import Mask, PhotoSource, preview
 from .network import Network
 from .prompts import Box, Point, Prompt, to_tensors, window_box
+from .provenance import lasting
 from .subject.answer import NoSubject, SubjectMask
 from .subject.find import find
 from .subject.threshold import MIN_CONFIDENCE, check_confidence
@@ -239,9 +240,17 @@ class OpenImage:
 
     def save_embedding(self, path: str | os.PathLike[str]) -> None:
         """Write the embedding as .safetensors; `Segmenter.load_embedding` opens it without encoding again."""
+        write_embedding(path, self._open_tokens(), self._frame, self._source.get(), self._encoder)
+
+    def packed_embedding(self) -> bytes:
+        """What `save_embedding` writes, but for the thread count: the same on all machines that encode alike."""
+        return pack_embedding(self._open_tokens(), self._frame, self._source.get(), lasting(self._encoder))
+
+    @property
+    def _encoder(self) -> Mapping[str, Any]:
+        """The settings that the embedding was made with."""
         settings = self._network.provenance
-        encoder = settings.get("embedding", settings)
-        write_embedding(path, self._open_tokens(), self._frame, self._source.get(), encoder)
+        return settings.get("embedding", settings)
 
     def close(self) -> None:
         """Give embedding and pixels back; masks keep working, but for cut-outs and overlays."""

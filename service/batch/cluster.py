@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...models.errors import ClickmaskError, MissingExtraError, SettingsError, StoppedError
+from ..provenance import lasting
 from .fleet import Fleet
 from .journal import Record
-from .settings import lasting
 from .task import Errand, Note, Task
 from .worker_process import OpenSegmenter
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...models.device_errors import is_device_error
-from ..open_image import OpenImage
+from ..provenance import lasting
 from ..segmenter import READ_AHEAD, Segmenter
-from .journal import Record
+from .desk import Desk
 from .pipeline import Item, ReadAhead, Reads, work
-from .reading import Opened, failed
-from .settings import lasting
+from .settings import EMBEDDING
 from .task import Errand, Note, Task
-from .writing import Answered, Shelf
+from .writing import Shelf
 
 _ON_A_GPU = 8  # photos encoded in one pass
 
@@ -60,38 +56,5 @@ class Here:
         def write(item: Item) -> None:
             note(shelf.put(*item))
 
-        work(reads, self._answer, write, together=self.together)
-
-    def _answer(self, photos: Sequence[Opened]) -> list[Answered | Record]:
-        """Encode photos and ask them. What goes wrong is told in a record, unless the device broke."""
-        started = time.monotonic()
-        try:
-            images = self._open(photos)
-        except Exception as error:
-            if is_device_error(error):  # no other photo would come through
-                raise
-            if len(photos) > 1:
-                return [found for photo in photos for found in self._answer([photo])]
-            return [failed(photos[0].stamp, error)]
-        each = (time.monotonic() - started) / len(photos)
-        return [_ask(photo, image, each) for photo, image in zip(photos, images, strict=True)]
-
-    def _open(self, photos: Sequence[Opened]) -> list[OpenImage]:
-        """Always as many in one pass: a photo's embedding does not depend on how many were left."""
-        pictures = [photo.whole for photo in photos]
-        filled = pictures + pictures[-1:] * (self.together - len(pictures))
-        return self._segmenter.open_together(filled)[: len(photos)]
-
-
-def _ask(photo: Opened, image: OpenImage, seconds: float) -> Answered | Record:
-    """seconds: what encoding took."""
-    started = time.monotonic()
-    try:
-        answers = photo.asks.ask(photo.job.source.name, image)
-    except Exception as error:  # of one photo; the others are none the worse for it
-        if is_device_error(error):
-            raise
-        return failed(photo.stamp, error)
-    seconds += time.monotonic() - started
-    stamp = replace(photo.stamp, seconds=(*photo.stamp.seconds, round(seconds, 4)))
-    return Answered(photo.job, stamp, photo.picture, answers)
+        desk = Desk(self._segmenter, self.together, keeps_embeddings=EMBEDDING in task.formats.names)
+        work(reads, desk.answer, write, together=self.together)

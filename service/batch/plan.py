@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from ...models.errors import ClickmaskError
 from .journal import DONE, SKIPPED, History, Record
@@ -14,11 +16,16 @@ from .totals import Totals
 
 @dataclass(frozen=True)
 class Job:
-    """A photo to be done. base: where its files go. previous: what an earlier run did with it."""
+    """A photo to be done.
+
+    base: where its files go. previous: what an earlier run did with it. embedding: the file where what the encoder made
+    of it may lie, or nothing.
+    """
 
     source: Source
     base: str
     previous: Record | None = None
+    embedding: str = ""
 
 
 @dataclass
@@ -56,8 +63,23 @@ def make_plan(
             plan.totals.add(record)
         else:
             plan.jobs.append(Job(source, base, record))
-    plan.jobs.sort(key=lambda job: job.source.turn)
+    plan.jobs = _with_twins_together(plan.jobs)
     return plan
+
+
+def _with_twins_together(jobs: Sequence[Job]) -> list[Job]:
+    """Files of one size, which may be the same file twice, one after the other; within what must be read in turn."""
+    turns = np.array([job.source.turn for job in jobs], np.int64)
+    sizes = np.array([_size(job.source) for job in jobs], np.int64)
+    _, first, alike = np.unique(sizes, return_index=True, return_inverse=True)
+    return [jobs[at] for at in np.lexsort((first[alike], turns))]
+
+
+def _size(source: Source) -> int:
+    try:
+        return source.stamp().size
+    except (OSError, ClickmaskError):
+        return -1
 
 
 def is_same_file(record: Record, source: Source) -> bool:

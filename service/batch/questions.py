@@ -147,6 +147,31 @@ class Whole:
         return {"point" if self.kind == "center" else "box": self.kind}
 
 
+@dataclass(frozen=True)
+class Nothing:
+    """Nothing is asked: photos are encoded, and that is kept."""
+
+    def ask(self, name: str, image: OpenImage) -> list[Answer]:
+        """No objects."""
+        return []
+
+    def part(self, name: str) -> Asks:
+        """The same for all."""
+        return self
+
+    def concerns(self, name: str) -> bool:
+        """All are encoded."""
+        return True
+
+    def labels(self) -> list[str]:
+        """There are no objects."""
+        return []
+
+    def describe(self) -> dict[str, Any]:
+        """That it is nothing."""
+        return {"embed": True}
+
+
 @dataclass(frozen=True, eq=False)
 class Wishes:
     """Prompts by the photos' relative names. note: what the file held that is asked of no photo, in words."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,7 @@ class Opened:
     asks: Asks
     stamp: Record
     picture: Picture
+    has_embedding: bool = False
 
     @property
     def whole(self) -> tuple[Picture, Frame]:
@@ -74,7 +76,8 @@ def _opened(job: Job, asks: Asks, stamp: Record, data: bytes, out: Outlet, start
         return replace(stamp, state=DONE, outputs=outputs, objects=before.objects, statistics=own)
     name = safe(job.source.name.rpartition("/")[2])
     picture = read_picture(data, name=name)
-    return Opened(job, asks, replace(stamp, seconds=(round(time.monotonic() - started, 4),)), picture)
+    stamp = replace(stamp, seconds=(round(time.monotonic() - started, 4),))
+    return Opened(job, asks, stamp, picture, bool(job.embedding) and os.path.isfile(job.embedding))
 
 
 def _foreign(job: Job, head: bytes) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ...models.errors import OutputError, SettingsError, StoppedError
 from ..formats.yolo import write_data_yaml
+from ..provenance import lasting
 from .begun import leftovers
 from .books import Books
 from .dataset import DOCUMENT, write_dataset
@@ -20,10 +21,10 @@ from .lock import joining, locked
 from .lots import drawn
 from .naming import name_bases
 from .outlet import Outlet
-from .plan import Plan, are_there, make_plan
+from .plan import Job, Plan, are_there, make_plan
 from .questions import Question
 from .report import FINISHED, INTERRUPTED, STOPPED, Report
-from .settings import SHARDS, Formats, agree, fingerprint, lasting
+from .settings import SHARDS, Formats, agree, fingerprint
 from .shard_files import ShardMaker
 from .shard_joining import Shards, join_shards, open_shards, photo_reader
 from .shard_store import remove_all
@@ -31,7 +32,7 @@ from .shards import Shard
 from .sources import Scan, Source
 from .task import Errand, Hands, Task
 from .thumbnails import FOLDER, Gallery
-from .writing import COCO, part_of
+from .writing import COCO, embedding_of, part_of
 
 if TYPE_CHECKING:  # with workers, this process need not wait for torch
     from ..segmenter import Segmenter
@@ -46,6 +47,7 @@ class Batch:
 
     shard: which part of the photos. verify: read the files of earlier runs to see whether they are whole.
     restart: delete the results of earlier runs first. pilot: do only so many photos, drawn by lot, and join nothing.
+    embeddings: the output folder of a run that wrote embeddings, which are used where they are there.
     """
 
     scan: Scan
@@ -56,6 +58,7 @@ class Batch:
     verify: bool = False
     restart: bool = False
     pilot: int = 0
+    embeddings: Path | None = None
 
     @property
     def state(self) -> Path:
@@ -97,6 +100,8 @@ def run_with(
             _prepare(batch)
             with open_hands() as hands, history_of(batch) as history:
                 own = fingerprint(hands.provenance, batch.question, batch.formats)
+                if batch.embeddings is not None:
+                    own["embeddings"] = True
                 agree(batch.state / "settings.json", own, batch.out.title)
                 asked = {**lasting(hands.provenance), "asked": batch.question.describe()}
                 shards = shards_of(batch, asked)
@@ -104,6 +109,8 @@ def run_with(
                     with Books(batch.journal, batch.out, report) as books:
                         books.clear((begun for begun in history.begun() if batch.shard.holds(begun.name)), history)
                         plan = _plan(batch, report, history)
+                        if batch.embeddings is not None:
+                            plan.jobs = with_embeddings(plan.jobs, batch.scan, batch.embeddings)
                         if shards is not None:
                             books.open_shards(shards, history, plan.jobs)
                         _work(batch, plan, hands, report, books)
@@ -216,6 +223,12 @@ def _plan(batch: Batch, report: Report, history: History) -> Plan:
     report.ahead = len(make_plan(others, bases, history, batch.out).jobs)
     count_plan(batch, report, plan, unasked)
     return plan
+
+
+def with_embeddings(jobs: Iterable[Job], found: Scan, folder: Path) -> list[Job]:
+    """The jobs, each with the file that a run with `--embed` on the same photos wrote to that folder."""
+    bases = name_bases((source.name for source in found.sources), ())
+    return [replace(job, embedding=str(folder / embedding_of(bases[job.source.name]))) for job in jobs]
 
 
 def count_plan(batch: Batch, report: Report, plan: Plan, unasked: int) -> None:

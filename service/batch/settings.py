@@ -11,13 +11,14 @@ from typing import Any
 from ...models.errors import OutputError, SettingsError
 from ..files import write_atomic
 from ..formats import FORMATS, Options, check_options
+from ..provenance import lasting
 from ..shards.needs import need_pyarrow
 from ..version import version
 from .questions import Question
 
+EMBEDDING = "embedding"  # the format that is what the encoder made of a photo, see `embeddings`
 SHARDS = "shards"  # the format whose files are of thousands of photos each, see `service.shards`
 _LAYOUT = 1  # of names and journal; the next one cannot go on where this one stopped
-_OF_THE_HOST = ("threads",)  # they change no pixel, and differ between machines that share a run
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,9 @@ class Formats:
 
     def __post_init__(self) -> None:
         """Refuse unknown names, and options that none of the formats takes."""
-        known = ", ".join((*FORMATS, SHARDS))
+        known = ", ".join((*FORMATS, EMBEDDING, SHARDS))
         for name in self.names:
-            if name not in FORMATS and name != SHARDS:
+            if name not in FORMATS and name not in (EMBEDDING, SHARDS):
                 raise OutputError(f"unknown format {name!r}: expected some of {known}")
         if not self.names:
             raise OutputError(f"no format: expected some of {known}")
@@ -65,8 +66,8 @@ class Formats:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Those of `FORMATS`, whose files are about one photo each."""
-        return tuple(name for name in self.names if name != SHARDS)
+        """Those of `FORMATS`, whose files are about one photo's objects each."""
+        return tuple(name for name in self.names if name in FORMATS)
 
     def of_classes(self, labels: Sequence[str]) -> Formats:
         """With the names that numbers stand for, the same in all photos' files; those that were given stay."""
@@ -78,7 +79,7 @@ class Formats:
 
 def fingerprint(provenance: Mapping[str, Any], question: Question, formats: Formats) -> dict[str, Any]:
     """All that the results depend on beside the photos, as plain values."""
-    model = {key: value for key, value in provenance.items() if key not in _OF_THE_HOST}
+    model = lasting(provenance)
     options: dict[str, Any] = {name: formats.options.of(name) for name in formats.files if FORMATS[name].takes}
     if SHARDS in formats.names:
         options[SHARDS] = asdict(formats.shards)
@@ -91,11 +92,6 @@ def recorded(path: Path, question: Question) -> dict[str, Any]:
     values = json.loads(path.read_bytes())
     others = {"clickmask", "layout", "formats", "options", *question.describe()}
     return {key: value for key, value in values.items() if key not in others}
-
-
-def lasting(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """A segmenter's provenance without what is the host's alone."""
-    return {key: value for key, value in provenance.items() if key not in _OF_THE_HOST}
 
 
 def agree(path: Path, own: Mapping[str, Any], out: str) -> None:

@@ -37,6 +37,7 @@ class Answered:
     stamp: Record
     picture: Picture
     answers: Sequence[Answer]
+    embedding: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +63,9 @@ class Shelf:
         try:
             result = result_of(item, self.provenance)
             for path, data in files_of(item.job, result, self.formats):
-                written.append((path, len(data), hashlib.sha256(data).hexdigest()))
-                self.out.write(path, data)
+                self._keep(path, data, written)
+            if item.embedding is not None:
+                self._keep(embedding_of(item.job.base), item.embedding, written)
             payload = payload_of(item, result) if SHARDS in self.formats.names else b""
             own = measure(result, self.formats)
         except (ClickmaskError, MemoryError) as error:
@@ -76,6 +78,10 @@ class Shelf:
         seconds = (*item.stamp.seconds, round(time.monotonic() - started, 4))
         found = replace(item.stamp, state=DONE, outputs=tuple(written), objects=len(item.answers), statistics=own)
         return replace(found, seconds=seconds, payload=payload)
+
+    def _keep(self, path: str, data: bytes, written: list[tuple[str, int, str]]) -> None:
+        written.append((path, len(data), hashlib.sha256(data).hexdigest()))
+        self.out.write(path, data)
 
 
 def result_of(item: Answered, provenance: Mapping[str, Any]) -> Result:
@@ -105,6 +111,11 @@ def payload_of(item: Answered, result: Result) -> bytes:
 def _within(job: Job) -> str:
     """The photo's name, relative, for documents of many."""
     return "/".join(safe(part) for part in job.source.name.split("/"))
+
+
+def embedding_of(base: str) -> str:
+    """Where what the encoder made of a photo lies."""
+    return f"{base}.safetensors"
 
 
 def part_of(base: str) -> str:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -41,6 +42,7 @@ def batch(
     point: b.Point = None,
     box: b.Box = None,
     prompts: b.Prompts = None,
+    embed: b.Embed = False,
     format: b.Formats = "png",
     polygons: b.Polygons = False,
     tolerance: b.Tolerance = 0.0,
@@ -55,6 +57,7 @@ def batch(
     workers: b.Workers = None,
     ray: b.Ray = None,
     state: b.State = None,
+    embeddings: b.Embeddings = None,
     pilot: b.Pilot = None,
     finish: b.Finish = False,
     model: o.Model = "vit_t",
@@ -81,10 +84,10 @@ def batch(
 
 
 def _check_question(options: Mapping[str, Any]) -> None:
-    asked = [f"--{name}" for name in ("everything", "subject", "point", "box", "prompts") if options[name]]
+    asked = [f"--{name}" for name in ("everything", "subject", "point", "box", "prompts", "embed") if options[name]]
     if len(asked) != 1:
         given = f"got {' and '.join(asked)}" if asked else "got none"
-        ways = "--everything, --subject, --point, --box, --prompts"
+        ways = "--everything, --subject, --point, --box, --prompts, --embed"
         raise typer.BadParameter(f"say what to look for with one of {ways}: {given}")
     if options["search"] and not options["everything"]:
         raise typer.BadParameter("these are options of --everything", param_hint="'--search'")
@@ -99,13 +102,15 @@ def _check_question(options: Mapping[str, Any]) -> None:
 def _plan(options: Mapping[str, Any]) -> Batch:
     """All that can be checked before the model is loaded, checked."""
     from ..batch.run import Batch
-    from ..batch.settings import Formats, ShardOptions
+    from ..batch.settings import EMBEDDING, Formats, ShardOptions
     from ..batch.shards import Shard
     from ..batch.sources import scan
     from ..formats import Options
     from .batch_outlet import open_outlet
 
     names = tuple(dict.fromkeys(name.strip() for name in options["format"].split(",") if name.strip()))
+    if options["embed"]:
+        names = (EMBEDDING,)
     drawn = Options(options["pad"], options["feather"], options["polygons"] or None, options["tolerance"])
     formats = Formats(names, drawn, ShardOptions(options["shard_size"], options["shard_photos"]))
     shard, out = Shard.parse(options["shard"]), open_outlet(options["out"], options["state"])
@@ -113,16 +118,27 @@ def _plan(options: Mapping[str, Any]) -> Batch:
     found = scan(options["photos"], options["out"])
     question = _question(options, found)
     restart, pilot = not options["resume"], options["pilot"] or 0
-    return Batch(found, question, formats, out, shard, options["verify"], restart, pilot)
+    embeddings = _embeddings(options["embeddings"])
+    return Batch(found, question, formats, out, shard, options["verify"], restart, pilot, embeddings)
+
+
+def _embeddings(folder: Path | None) -> Path | None:
+    from ..batch.sources import STATE
+
+    if folder is not None and not (folder / STATE).is_dir():
+        raise typer.BadParameter(f"{folder} is no OUT of a run with --embed", param_hint="'--embeddings'")
+    return None if folder is None else folder.absolute()
 
 
 def _question(options: Mapping[str, Any], found: Scan) -> Question:
     from ..batch.prompt_file import read_prompts
-    from ..batch.questions import Everything, Whole, parse_options
+    from ..batch.questions import Everything, Nothing, Whole, parse_options
     from ..batch.subject_question import Subject
 
     if options["everything"]:
         return Everything(parse_options(options["search"] or ()))
+    if options["embed"]:
+        return Nothing()
     if options["subject"]:
         return Subject() if options["min_confidence"] is None else Subject(options["min_confidence"])
     if options["prompts"] is not None:

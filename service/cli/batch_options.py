@@ -195,3 +195,21 @@ State = Annotated[
         rich_help_panel=_RUN,
     ),
 ]
+Embed = Annotated[
+    bool,
+    typer.Option(
+        "--embed",
+        metavar=FLAG,
+        help="No objects: keep what the encoder makes of each photo, for later runs with --embeddings.",
+        rich_help_panel=_ASK,
+    ),
+]
+Embeddings = Annotated[
+    Path | None,
+    typer.Option(
+        "--embeddings",
+        metavar="DIR",
+        help="OUT of a run with --embed on the same PHOTOS: what it holds is not encoded again.",
+        rich_help_panel=_RUN,
+    ),
+]
