@@ -25,7 +25,7 @@ from .thumbnails import FOLDER, prune
 from .totals import Totals
 
 _EVERY = 1.0  # seconds between two writings of the status
-_TIDIED_EVERY = 2000  # photos
+_TIDIED_EVERY, _YOUNG = 2000, 600.0  # photos; seconds
 RUNNING, FINISHED, INTERRUPTED, STOPPED = "running", "finished", "interrupted", "stopped"
 STAGES = ("read", "model", "write")
 
@@ -102,7 +102,7 @@ class Report:
         if record.state == FAILED:
             self.failures.append(Trouble(record.name, record.kind, record.reason))
         if self.pace.count % _TIDIED_EVERY == 0:
-            self._tidy()
+            self._tidy(age=_YOUNG)
         if time.monotonic() - self._told_at > _EVERY:
             try:
                 self._write_status()
@@ -160,11 +160,11 @@ class Report:
         self._told_at = time.monotonic()
         write_atomic(self.state / f"status{self.suffix}.json", _json(status_of(self)))
 
-    def _tidy(self) -> None:
+    def _tidy(self, age: float = 0.0) -> None:
         if self.pilot:  # the other photos' are not its to judge
             return
         kept = {key[1] for few in (self.totals.worst, self.totals.by_lot) for key, _ in few}
-        prune(self.state / f"{FOLDER}{self.suffix}", kept)
+        prune(self.state / f"{FOLDER}{self.suffix}", kept, age=age)
 
 
 def _json(values: object) -> bytes:

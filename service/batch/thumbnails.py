@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -71,12 +72,13 @@ def find(folders: Iterable[Path], name: str) -> bytes | None:
     return None
 
 
-def prune(folder: Path, names: Iterable[str]) -> None:
-    """Delete all thumbnails but those of these photos."""
+def prune(folder: Path, names: Iterable[str], *, age: float = 0.0) -> None:
+    """Delete all thumbnails but those of these photos; none younger than `age` seconds, whose record may yet come."""
     wanted = {file_name(name) for name in names}
     with suppress(OSError):  # it is not there, or not ours to tidy
         for path in list(folder.iterdir()):
-            if path.name not in wanted and path.suffix == ".jpg":
+            is_old = not age or path.stat().st_mtime < time.time() - age
+            if path.name not in wanted and path.suffix == ".jpg" and is_old:
                 path.unlink()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from pathlib import Path
 
 import cv2
@@ -59,6 +60,8 @@ def test_few_are_made_and_all_that_are_shown_are_among_them(tmp_path: Path) -> N
     assert 2 * KEPT < made < KEPT + 1.5 * KEPT * (1 + math.log(len(names) / KEPT))
     shown = [key[1] for few in (totals.worst, totals.by_lot) for key, _ in few]
     assert set(shown) >= drawn(names, KEPT) and all(find([tmp_path], name) for name in shown)
+    prune(tmp_path, shown, age=3600)
+    assert len(list(tmp_path.iterdir())) == made
     prune(tmp_path, shown)
     assert {path.name for path in tmp_path.iterdir()} == {file_name(name) for name in shown}
 
@@ -67,7 +70,7 @@ def test_a_gallery_goes_on_where_earlier_runs_stopped(tmp_path: Path) -> None:
     before = Totals()
     for n in range(KEPT):
         before.add(Record(f"{n}.jpg", DONE, statistics=Statistics(lowest=0.5)))
-    gallery, photo = Gallery(tmp_path, [], before), _grey(8, 8, [])
+    gallery, photo = pickle.loads(pickle.dumps(Gallery(tmp_path, [], before))), _grey(8, 8, [])
     gallery.offer("good.jpg", photo, 0.9)
     gallery.offer("none.jpg", photo, None)
     gallery.offer("bad.jpg", photo, 0.4)
