@@ -12,16 +12,22 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import numpy as np
 
 from ..formats import FORMATS
 
 _LONGEST = 160  # bytes of a name's own part: endings come behind it
 _UNSAFE = frozenset('<>:"|?*\\')  # Windows has no such names
+_PLAIN = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_. -]{0,98}[A-Za-z0-9_])?")  # as most are
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)
 
 
 def safe(part: str) -> str:
     """A name of a file or folder without what makes trouble: control characters, broken UTF-8, a leading dash, ..."""
+    if _PLAIN.fullmatch(part) and not _DEVICES.match(part):
+        return part
     text = "".join(_escape(letter) if _is_unsafe(letter) else letter for letter in part)
     if text.startswith("-") or _DEVICES.match(text):
         text = f"%{ord(text[0]):02X}{text[1:]}"
@@ -30,55 +36,67 @@ def safe(part: str) -> str:
     return _shortened(text, part)
 
 
-def name_bases(names: Iterable[str], formats: Sequence[str]) -> dict[str, str]:
-    """Photos' relative names -> where their files go: folder and beginning of the name."""
-    bases: dict[str, str] = {}
-    for folder, members in _by_folder(names).items():
-        own = _stems(members, formats)
-        for name, stem in own.items():
-            bases[f"{folder}/{name}" if folder else name] = "/".join(part for part in (_place(folder), stem) if part)
-    return _told_apart(bases)
+class Bases:
+    """Photos' relative names -> where their files go: folder and beginning of the name.
 
+    Held are a few bytes a photo while the names are counted, and afterwards what is special; so millions fit.
+    """
 
-def _by_folder(names: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name in names:
+    def __init__(self, names: Iterable[str], formats: Sequence[str]) -> None:
+        words = "|".join(re.escape(FORMATS[name].word) for name in FORMATS if FORMATS[name].word)
+        self._is_like_ours = re.compile(rf".*_({words})(_\d+)?", re.DOTALL)
+        self._has_bare = any(not FORMATS[name].word for name in formats)  # photo.json, which photo_mask's could be
+        names = names if isinstance(names, Sequence) else list(names)
+        self._shared = _repeated(self._stem_key(name) for name in names)
+        self._twins = _repeated(_number(_folded(self._plain(name))) for name in names)
+
+    def __getitem__(self, name: str) -> str:
+        """Of one of the names that were given."""
+        base = self._plain(name)  # twins by case or by Unicode's ways of writing get a digest: no two are alike
+        return f"{base}~{_digest(name)}" if self._twins and _number(_folded(base)) in self._twins else base
+
+    def _stem_key(self, name: str) -> int:
         folder, _, own = name.rpartition("/")
-        found.setdefault(folder, []).append(own)
-    return found
+        return _number(f"{folder}\0{_folded(_stem(own))}")
+
+    def _plain(self, name: str) -> str:
+        """The shortest beginning by which a photo can be told from others of its folder, but for twins."""
+        folder, _, own = name.rpartition("/")
+        stem = _stem(own)
+        if self._shared and self._stem_key(name) in self._shared:
+            stem = safe(own)
+        elif self._has_bare and self._is_like_ours.fullmatch(stem):
+            stem = safe(own)
+        return "/".join(part for part in (_place(folder), stem) if part)
 
 
+def name_bases(names: Iterable[str], formats: Sequence[str]) -> Bases:
+    """Where the files of each of these photos go."""
+    return Bases(names, formats)
+
+
+@lru_cache(1024)
 def _place(folder: str) -> str:
     return "/".join(safe(part) for part in folder.split("/"))
 
 
-def _stems(names: Sequence[str], formats: Sequence[str]) -> dict[str, str]:
-    """The shortest beginnings by which the photos of a folder can be told apart."""
-    words = "|".join(re.escape(FORMATS[name].word) for name in FORMATS if FORMATS[name].word)
-    is_like_ours = re.compile(rf".*_({words})(_\d+)?", re.DOTALL)
-    has_bare = any(not FORMATS[name].word for name in formats)  # photo.json, which photo_mask's own could be
-    stems = {name: os.path.splitext(safe(name))[0] for name in names}
-    shared = _count(stems.values())
-    return {
-        name: safe(name) if shared[_folded(stem)] > 1 or (has_bare and is_like_ours.fullmatch(stem)) else stem
-        for name, stem in stems.items()
-    }
+def _stem(own: str) -> str:
+    return os.path.splitext(safe(own))[0]
 
 
-def _told_apart(bases: dict[str, str]) -> dict[str, str]:
-    """Twins by case or by Unicode's ways of writing get a digest of their names, of which no two are alike."""
-    shared = _count(bases.values())
-    return {name: f"{base}~{_digest(name)}" if shared[_folded(base)] > 1 else base for name, base in bases.items()}
+def _repeated(numbers: Iterable[int]) -> frozenset[int]:
+    """Those that come more than once."""
+    found = np.sort(np.fromiter(numbers, np.uint64))
+    return frozenset(found[1:][found[1:] == found[:-1]].tolist())
 
 
-def _count(texts: Iterable[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for text in texts:
-        found[_folded(text)] = found.get(_folded(text), 0) + 1
-    return found
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest())
 
 
 def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...models.errors import ClickmaskError
 from .journal import DONE, SKIPPED, History, Record
+from .naming import Bases
 from .outlet import Outlet
 from .sources import Source
 from .totals import Totals
@@ -43,7 +44,7 @@ class Plan:
 
 
 def make_plan(
-    sources: Iterable[Source], bases: Mapping[str, str], history: History, out: Outlet, *, verify: bool = False
+    sources: Iterable[Source], bases: Bases | Mapping[str, str], history: History, out: Outlet, *, verify: bool = False
 ) -> Plan:
     """Nothing that is done is done twice; what changed, or whose files are gone, is done again.
 
