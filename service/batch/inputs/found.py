@@ -63,8 +63,8 @@ class Sources(Sequence[Source]):
 
     def drop(self, folder: bytes) -> None:
         """Forget all below a folder, given by its key."""
-        below = folder + b"\0" if folder else b""
-        self._entries = [entry for entry in self._entries if not entry.startswith(below)]
+        below, itself = folder + b"\0", folder + _END
+        self._entries = [entry for entry in self._entries if not entry.startswith(below) or entry.startswith(itself)]
 
     def __len__(self) -> int:
         return len(self._entries)
