@@ -93,7 +93,7 @@ def test_a_folder_goes_through_survives_a_reload_and_tells_what_failed(page: Pag
 
 
 def test_ones_own_photos_go_through_with_a_file_of_prompts(page: Page, served: tuple[Served, Path]) -> None:
-    page.check("text=Mine: they are uploaded")
+    page.check(".cm-form >> text=Mine: they are uploaded")
     page.set_input_files(".cm-own input >> nth=0", [served[1] / "strips" / name for name in STRIPS[:2]])
     assert "2 photos" in page.inner_text(".cm-own")
     page.check("text=What a file says")
@@ -127,10 +127,10 @@ def test_folders_and_choices_are_reached_by_key(page: Page) -> None:
     page.wait_for_function("clickmaskBatch.form.browser.path === 'photos'")
     page.keyboard.press("Enter")  # the focus is on the first folder in it
     page.wait_for_function("clickmaskBatch.form.browser.path.startsWith('photos/')")
-    page.focus("input[name=way] >> nth=0")
+    page.focus(".cm-form input[name=way] >> nth=0")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    assert page.locator("select[name=grid]").is_visible()
+    assert page.locator(".cm-form select[name=grid]").is_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -142,10 +142,9 @@ def test_there_is_no_serious_accessibility_fault(
     _open(page, served[0].url, theme)
     _choose_strips(page)
     page.fill("input[name=out]", "photos/axe")
-    page.check("text=All objects")
-    page.select_option("select[name=grid]", "16")
     page.click(".cm-form button[type=submit]")
     page.wait_for_selector(".cm-batch-card[data-state=finished]")
+    page.check(".cm-form >> text=All objects")
     page.locator("summary").first.click()
     found = Axe().run(page, context=".cm-batch", options={"preload": False})  # else it fetches style sheets
     serious = [one for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
