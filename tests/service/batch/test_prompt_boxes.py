@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
+from typer.testing import CliRunner
 
 from clickmask.models.errors import PromptError
 from clickmask.service.batch.box_wish import BoxWish
 from clickmask.service.batch.prompt_file import read_prompts
 from clickmask.service.batch.questions import Wishes
+from clickmask.service.cli.app import app
 
-from .conftest import Run
+from .conftest import MODEL, Run
 
 KNOWN = {"a.jpg", "sub/b.jpg", "train/c.png"}
 DOCUMENT: dict[str, Any] = {
@@ -280,3 +282,20 @@ def test_masks_by_their_boxes_again(photos: Path, tmp_path: Path, segment: Run) 
     wrong = Wishes({"001.png": [BoxWish((0, 0, 2, 2), None, "b", "line {}", 3, in_shares=True)]})
     (failure,) = segment(photos, tmp_path / "wrong", "png", wrong).failures
     assert failure.kind == "PromptError" and failure.reason.startswith("b, line 3: box: (0, 0, 512, 16) reaches")
+
+
+def test_the_command_line_takes_a_folder_and_tells_what_it_passed_over(photos: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels"
+    (labels / "even").mkdir(parents=True)
+    (labels / "001.txt").write_text("0 .5 .5 .5 1\n0 .5 .5 0 1\n")
+    (labels / "even" / "002.txt").write_text("1 .25 .5 .5 1\n")
+    words = ["batch", str(photos), str(tmp_path / "out"), "--prompts", str(labels), *MODEL]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    told = " ".join(done.stderr.split())
+    assert "labels: 1 boxes without an area passed over" in told and "2 of 8 done, 6 passed over, 2 objects" in told
+    (labels / "001.txt").write_text("0 .5 .5 .5 .9\n")
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2 and "prompts was" in " ".join(done.stderr.split())  # other prompts are other settings
+    done = CliRunner().invoke(app, [*words[:4], f"{labels}/a.json,{labels}/b.json", *MODEL])
+    assert done.exit_code == 2 and "a.json cannot be read" in " ".join(done.stderr.split())
