@@ -11,6 +11,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from ..formats import FORMATS
 if TYPE_CHECKING:
     from .outlet import Outlet
 
-_BEGUN, _CLEARED = b'{"begun":', b'{"cleared":'
+_BEGUN, _BASE, _CLEARED = b'{"begun":"', b'","base":', b'{"cleared":'
 _LOOSE = tuple(name for name in FORMATS if FORMATS[name].folder is None and name != "coco")  # coco's are no loose files
 _IN_FOLDERS = re.compile(r"\d+\.png|metadata\.csv")  # of amg
 
@@ -44,34 +45,36 @@ class Begun:
 
 
 class Beginnings:
-    """What was begun and neither ended nor cleared, from the lines of journals."""
+    """What was begun and neither ended nor cleared, from the lines of journals; names are as they stand in a line."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[int, str], Begun] = {}
+        self._open: dict[tuple[int, bytes], bytes] = {}
         self._cleared: set[str] = set()
 
-    def take(self, journal: int, line: bytes) -> bool:
-        """Look at a line of the journal of that number; False when it is for others to read."""
-        if not line.startswith((_BEGUN, _CLEARED)):
-            return False
-        try:
-            values = json.loads(line)
-            if "cleared" in values:
-                self._cleared.add(str(values["cleared"]))
-            else:
-                begun = Begun(values["begun"], values["base"], tuple(map(str, values["outputs"])), values["token"])
-                self._open[journal, begun.name] = begun
-        except (ValueError, TypeError, KeyError):
-            pass  # cut short by a crash, before any of its files was written
-        return True
+    def take(self, journal: int, line: bytes) -> None:
+        """Look at a line of the journal of that number, which may be for others to read."""
+        if line.startswith(_BEGUN) and line.endswith(b"}\n"):
+            self._open[journal, line[len(_BEGUN) : line.find(_BASE, len(_BEGUN))]] = line
+        elif line.startswith(_CLEARED):
+            with suppress(ValueError):  # cut short by a crash: it is cleared once more
+                self._cleared.add(str(json.loads(line)["cleared"]))
 
-    def end(self, journal: int, name: str) -> None:
+    def end(self, journal: int, name: bytes) -> None:
         """There is a record about it, further down in the same journal."""
         self._open.pop((journal, name), None)
 
     def left(self) -> list[Begun]:
         """Those that are still open."""
-        return [begun for begun in self._open.values() if begun.token not in self._cleared]
+        found = (_parse(line) for line in self._open.values())
+        return [begun for begun in found if begun is not None and begun.token not in self._cleared]
+
+
+def _parse(line: bytes) -> Begun | None:
+    try:
+        values = json.loads(line)
+        return Begun(str(values["begun"]), str(values["base"]), tuple(map(str, values["outputs"])), values["token"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def leftovers(out: Outlet, base: str) -> Iterator[str]:

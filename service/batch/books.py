@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from .begun import Begun, leftovers
-from .journal import History, Journal, Record
+from .history import History
+from .journal import Journal, Record
 from .outlet import Outlet, stopped
 from .plan import Job
 from .report import Report

@@ -2,21 +2,19 @@
 
 Lines are only ever added. A line cut short by a crash is passed over, and so is any other that is no record: its
 photo is done again. Of several lines about one photo the last counts. Lines of another kind tell whose files are
-being written, see `begun`.
+being written, see `begun`; `history` finds its way in them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import BinaryIO
 
-from .begun import Beginnings, Begun
+from .begun import Begun
 from .folders import Folders, sync_folder
 from .statistics import Statistics
 
@@ -52,8 +50,9 @@ class Record:
 
     def line(self) -> bytes:
         """The record as a line of ASCII: names of any bytes come through."""
-        values = asdict(self)
-        del values["payload"]
+        values = {name: value for name, default in _PLAIN if (value := getattr(self, name)) != default}
+        if self.statistics is not None:
+            values["statistics"] = self.statistics.values()
         return json.dumps(values, separators=(",", ":")).encode() + b"\n"
 
     @classmethod
@@ -63,68 +62,20 @@ class Record:
             values = json.loads(line)
             if not line.endswith(b"\n") or values["state"] not in (DONE, FAILED, SKIPPED):
                 return None
-            outputs = tuple((str(path), int(size), str(digest)) for path, size, digest in values.pop("outputs"))
-            own = Statistics.parse(values.pop("statistics", None))
-            seconds = tuple(float(value) for value in values.pop("seconds", ()))
-            return cls(**values, outputs=outputs, statistics=own, seconds=seconds)
+            if "outputs" in values:
+                outputs = values["outputs"]
+                values["outputs"] = tuple((str(path), int(size), str(digest)) for path, size, digest in outputs)
+            if "statistics" in values:
+                values["statistics"] = Statistics.parse(values["statistics"])
+            if "seconds" in values:
+                values["seconds"] = tuple(map(float, values["seconds"]))
+            return cls(**values)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
 
 
-class History:
-    """The records of earlier runs. Kept are only where they stand, 16 bytes or so a photo; they are read on demand."""
-
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self._files: list[BinaryIO] = []
-        self._places: dict[int, tuple[int, int]] = {}
-        self._beginnings = Beginnings()
-        for path in paths:
-            self._index(path)
-
-    def _index(self, path: Path) -> None:
-        file = path.open("rb")
-        at, number = 0, len(self._files)
-        self._files.append(file)
-        for line in file:
-            record = None if self._beginnings.take(number, line) else Record.parse(line)
-            if record is not None:
-                self._places[_key(record.name)] = (number, at)
-                self._beginnings.end(number, record.name)
-            at += len(line)
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def get(self, name: str) -> Record | None:
-        """The last record about a photo."""
-        place = self._places.get(_key(name))
-        if place is None:
-            return None
-        file = self._files[place[0]]
-        file.seek(place[1])
-        record = Record.parse(file.readline())
-        return record if record is not None and record.name == name else None
-
-    def begun(self) -> list[Begun]:
-        """The photos whose files a run was writing when it was killed, or another shard is writing now."""
-        return self._beginnings.left()
-
-    def forget(self, name: str) -> None:
-        """Know nothing of a photo."""
-        self._places.pop(_key(name), None)
-
-    def all(self) -> Iterable[Record]:
-        """The last record of every photo."""
-        for number, at in list(self._places.values()):
-            self._files[number].seek(at)
-            record = Record.parse(self._files[number].readline())
-            if record is not None:
-                yield record
-
-    def close(self) -> None:
-        """Close the files."""
-        for file in self._files:
-            file.close()
+# What stands in a line as it is, and the value that need not stand there; name and state, which come first, always do.
+_PLAIN = tuple((field.name, field.default) for field in fields(Record) if field.name not in ("statistics", "payload"))
 
 
 class Journal:
@@ -198,7 +149,3 @@ def _cut_torn_line(descriptor: int) -> None:
             break
         end = start
     os.ftruncate(descriptor, end)
-
-
-def _key(name: str) -> int:
-    return int.from_bytes(hashlib.blake2b(os.fsencode(name), digest_size=8).digest())

@@ -31,7 +31,7 @@ def _area(item: ObjectResult) -> int:
 
 def _losses(result: Result, formats: Formats) -> tuple[tuple[str, int, int], ...]:
     found = []
-    for name in formats.names:
+    for name in formats.files:
         losses = count_losses(result, name, formats.options)
         if losses:
             found.append((name, len(losses), sum(loss.pixels for loss in losses)))

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...models.errors import ClickmaskError
-from .journal import DONE, SKIPPED, History, Record
+from .history import History
+from .journal import DONE, SKIPPED, Record
 from .naming import Bases
 from .outlet import Outlet
 from .sources import Source

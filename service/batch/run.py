@@ -16,7 +16,8 @@ from ..provenance import lasting
 from .begun import leftovers
 from .books import Books
 from .dataset import DOCUMENT, write_dataset
-from .journal import DONE, History
+from .history import History
+from .journal import DONE
 from .lock import joining, locked
 from .lots import drawn
 from .naming import name_bases

@@ -13,7 +13,8 @@ from typing import Any
 from ...models.errors import StoppedError
 from ..files import write_atomic
 from ..shards.index import INDEX, index_document
-from .journal import DONE, FAILED, History, Record
+from .history import History
+from .journal import DONE, FAILED, Record
 from .lock import idle, joining
 from .plan import Job
 from .settings import ShardOptions

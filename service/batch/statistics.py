@@ -53,10 +53,15 @@ class Statistics:
         """From plain values, as the journal holds them; None from None. Raises ValueError, TypeError or KeyError."""
         if values is None:
             return None
-        losses = tuple((str(name), int(objects), int(pixels)) for name, objects, pixels in values["losses"])
-        lowest = None if values["lowest"] is None else float(values["lowest"])
+        losses = tuple((str(name), int(objects), int(pixels)) for name, objects, pixels in values.get("losses", ()))
+        lowest = values.get("lowest")
         areas, scores = _bins(values["areas"], AREA_BINS), _bins(values["scores"], SCORE_BINS)
-        return cls(areas, scores, int(values["empty"]), lowest, losses)
+        return cls(areas, scores, int(values.get("empty", 0)), None if lowest is None else float(lowest), losses)
+
+    def values(self) -> dict[str, Any]:
+        """As plain values, for the journal; what says nothing is left out."""
+        others = {"empty": self.empty or None, "lowest": self.lowest, "losses": self.losses or None}
+        return {"areas": self.areas, "scores": self.scores} | {k: v for k, v in others.items() if v is not None}
 
 
 @dataclass

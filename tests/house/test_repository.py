@@ -6,7 +6,7 @@ import fnmatch
 import os
 from pathlib import Path
 
-MEGABYTES = 45
+MEGABYTES = 46
 GENERATED = [
     "__pycache__",
     "*.pyc",

@@ -8,7 +8,9 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from clickmask.service.batch.outlet import Folder
 from clickmask.service.batch.plan import Job
+from clickmask.service.batch.questions import Nothing
 from clickmask.service.batch.reading import Read, read
 from clickmask.service.batch.sources import Scan, scan
 
@@ -46,7 +48,7 @@ def scanned(path: Path) -> Scan:
 def read_all(found: Scan, out: Path) -> dict[str, Read]:
     """Every source opened and decoded, in the order of jobs, or the record of why not."""
     jobs = sorted((Job(source, source.name) for source in found.sources), key=lambda job: job.source.turn)
-    return {job.source.name: read(job, out) for job in jobs}
+    return {job.source.name: read(job, Nothing(), Folder(out)) for job in jobs}
 
 
 def names(found: Scan) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from clickmask import Segmenter
+from clickmask.service.batch.outlet import Folder
 from clickmask.service.batch.questions import Whole
 from clickmask.service.batch.run import Batch, run
 from clickmask.service.batch.settings import Formats
@@ -93,7 +94,7 @@ def _strike(point: Point) -> None:
 
 
 def _run(photos: str, out: Path) -> None:
-    batch = Batch(scan(photos, out), Whole("center"), Formats(("png", "cutout", "coco"), Options()), out)
+    batch = Batch(scan(photos, out), Whole("center"), Formats(("png", "cutout", "coco"), Options()), Folder(out))
     run(batch, lambda: Segmenter(device="cpu", precision="float32", fit="rectangle"), lambda report: None)
 
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clickmask.service import rle
-from clickmask.service.batch.journal import DONE, FAILED, History, Journal, Record
+from clickmask.service.batch.history import History
+from clickmask.service.batch.journal import DONE, FAILED, Journal, Record
 from clickmask.service.batch.lock import joining
+from clickmask.service.batch.outlet import Folder
 from clickmask.service.batch.plan import Job, are_there
 from clickmask.service.batch.settings import ShardOptions
 from clickmask.service.batch.shard_files import ShardMaker
@@ -96,7 +98,9 @@ class Work:
     def _is_done(self, record: Record | None) -> bool:
         if record is None or record.state != DONE or record.name in self.failed:
             return False
-        return record.size == self.editions.get(record.name, 0) and are_there(record, self.out, verify=self.verify)
+        return record.size == self.editions.get(record.name, 0) and are_there(
+            record, Folder(self.out), verify=self.verify
+        )
 
     def _do(self, names: Iterable[str], shards: Shards, history: History, left: Sequence[Job]) -> None:
         spool = Spool(self.out, shards.run.suffix, shards.plan.shard_of)

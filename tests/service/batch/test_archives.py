@@ -14,7 +14,9 @@ import pytest
 
 from clickmask.models.errors import ImageError
 from clickmask.service.batch.journal import DONE, FAILED, SKIPPED, Record
+from clickmask.service.batch.outlet import Folder
 from clickmask.service.batch.plan import Job, is_same_file
+from clickmask.service.batch.questions import Nothing
 from clickmask.service.batch.reading import Opened, read
 from clickmask.service.batch.sources import STATE, scan
 
@@ -136,7 +138,7 @@ def test_the_same_members_in_a_rewritten_zip_are_the_same(photos: Path, tmp_path
     path = make_zip(tmp_path / "a.zip", files(photos))
     records = {}
     for source in scanned(path).sources:
-        opened = read(Job(source, source.name), tmp_path)
+        opened = read(Job(source, source.name), Nothing(), Folder(tmp_path))
         assert isinstance(opened, Opened)
         records[source.name] = opened.stamp
     members = dict(files(photos))
@@ -164,7 +166,7 @@ def test_a_tar_that_changes_meanwhile_is_not_trusted(photos: Path, tmp_path: Pat
     path = make_tar(tmp_path / "a.tar", files(photos)[:1])
     (source,) = scanned(path).sources
     os.utime(path, ns=(CHANGED, CHANGED))
-    record = read(Job(source, "x"), tmp_path)
+    record = read(Job(source, "x"), Nothing(), Folder(tmp_path))
     assert isinstance(record, Record) and record.state == FAILED and "was changed" in record.reason
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from clickmask.service.batch.begun import Begun, leftovers
-from clickmask.service.batch.journal import History, Journal, Record
+from clickmask.service.batch.history import History
+from clickmask.service.batch.journal import Journal, Record
 from clickmask.service.batch.outlet import Folder
 from clickmask.service.batch.questions import Everything, Question, Whole
 from clickmask.service.batch.sources import STATE
@@ -73,9 +74,10 @@ def _kill_before_the_last_record(out: Path) -> str:
     """Make the journal as it is when a run is killed between a photo's files and its record; the photo's name."""
     path = out / STATE / "journal.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
-    assert b'"begun"' in lines[-2] and b'"done"' in lines[-1]
+    name = json.loads(lines[-1])["name"]
+    assert b'"done"' in lines[-1] and any(line.startswith(f'{{"begun":"{name}"'.encode()) for line in lines)
     path.write_bytes(b"".join(lines[:-1]))
-    return json.loads(lines[-1])["name"]
+    return name
 
 
 EVERYTHING = {"points_per_side": 2, "pred_iou_thresh": 0.0, "stability_score_thresh": 0.0}

@@ -16,7 +16,9 @@ import pytest
 from clickmask.models.errors import ImageError, MissingExtraError
 from clickmask.service.batch.inputs import cloud_object, retrying
 from clickmask.service.batch.journal import FAILED, SKIPPED, Record
+from clickmask.service.batch.outlet import Folder
 from clickmask.service.batch.plan import Job, is_same_file
+from clickmask.service.batch.questions import Nothing
 from clickmask.service.batch.reading import Opened, read
 from clickmask.service.batch.sources import STATE, scan
 
@@ -45,7 +47,7 @@ def memory() -> Iterator[fsspec.AbstractFileSystem]:
 
 def _stamp(url: str, out: Path) -> Record:
     (source,) = scan(url, out).sources
-    opened = read(Job(source, "base"), out)
+    opened = read(Job(source, "base"), Nothing(), Folder(out))
     assert isinstance(opened, Opened)
     return opened.stamp
 

@@ -178,7 +178,7 @@ def test_the_status_is_for_monitoring(photos: Path, tmp_path: Path, segment: Run
     assert (
         moments == sorted(moments) and abs((moments[1] - datetime.now(UTC).replace(tzinfo=None)).total_seconds()) < 60
     )
-    assert status["last_image"] == "even/006.png" and status["seconds_left"] == 0 and status["reason"] is None
+    assert status["last_image"].endswith(".png") and status["seconds_left"] == 0 and status["reason"] is None
     assert status["images_per_second"] > 0 and status["images_per_second_last_minute"] > 0 and status["pid"] > 0
     stages = json.loads((out / STATE / "summary.json").read_bytes())["stages"]
     assert list(stages) == ["read", "model", "write"] and all(stage["seconds"] > 0 for stage in stages.values())

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from clickmask import OpenImage, Segmenter
@@ -31,12 +32,17 @@ class Harmful(Whole):
 
     def ask(self, name: str, image: OpenImage) -> list[Answer]:
         """The mask, or the harm."""
-        match self.harm.get(name) or self.harm.get("*"):
-            case "crash":
+        match (self.harm.get(name) or self.harm.get("*") or "").split():
+            case ["crash"]:
                 os.kill(os.getpid(), signal.SIGSEGV)
-            case "hang":
+            case ["hang"]:
                 time.sleep(600)
-            case "break":
+            case ["parent", mark]:
+                if not Path(mark).exists():
+                    Path(mark).touch()
+                    os.kill(os.getppid(), signal.SIGKILL)
+                    time.sleep(600)
+            case ["break"]:
                 raise RuntimeError("CUDA error: an illegal memory access was encountered")
         return super().ask(name, image)
 
