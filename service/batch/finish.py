@@ -40,15 +40,14 @@ def finish(batch: Batch, show: Callable[[Report], None]) -> Report | Missing:
         batch.out.claim()
         agree_on_question(batch.state / "settings.json", batch.question, batch.formats, batch.out.title)
         report = Report(batch.state, "", show=show)
-        asked = asked_of(batch)
-        bases = name_bases([source.name for source in batch.scan.sources], batch.formats.files)
+        bases = name_bases(batch.scan.sources.names, batch.formats.files)
         with history_of(batch) as history:
-            plan = make_plan(asked, bases, history, batch.out, verify=batch.verify)
+            plan = make_plan(asked_of(batch), bases, history, batch.out, verify=batch.verify)
         failed = [record for job in plan.jobs if (record := _given_up(job)) is not None]
         waiting = tuple(job.source.name for job in plan.jobs if _given_up(job) is None)
         if waiting:
-            return Missing(waiting, len(asked), _by_shard(batch, waiting))
-        count_plan(batch, report, plan, len(batch.scan.sources) - len(asked))
+            return Missing(waiting, plan.total, _by_shard(batch, waiting))
+        count_plan(batch, report, plan, len(batch.scan.sources) - plan.total)
         for record in failed:
             report.count_failure(record)
         report.begin()

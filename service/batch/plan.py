@@ -43,6 +43,11 @@ class Plan:
     kept_objects: int = 0
     totals: Totals = field(default_factory=Totals)
 
+    @property
+    def total(self) -> int:
+        """How many photos there are."""
+        return self.kept + self.skipped + len(self.jobs)
+
 
 def make_plan(
     sources: Iterable[Source], bases: Bases | Mapping[str, str], history: History, out: Outlet, *, verify: bool = False

@@ -211,24 +211,24 @@ def _work(batch: Batch, plan: Plan, hands: Hands, report: Report, books: Books) 
 
 def _plan(batch: Batch, report: Report, history: History) -> Plan:
     """The jobs; the report gets the counts of what needs no work."""
-    names = [source.name for source in batch.scan.sources]
-    bases = name_bases(names, batch.formats.files)
-    asked, others = asked_of(batch), []
-    unasked = sum(batch.shard.holds(name) for name in names) - len(asked)
+    bases = name_bases(batch.scan.sources.names, batch.formats.files)
     if batch.pilot:
-        chosen = drawn((source.name for source in asked), batch.pilot)
-        others = [source for source in asked if source.name not in chosen]
-        asked = [source for source in asked if source.name in chosen]
-        unasked, report.pilot = 0, len(asked)
-    plan = make_plan(asked, bases, history, batch.out, verify=batch.verify)
-    report.ahead = len(make_plan(others, bases, history, batch.out).jobs)
-    count_plan(batch, report, plan, unasked)
+        chosen = drawn((source.name for source in asked_of(batch)), batch.pilot)
+        others = (source for source in asked_of(batch) if source.name not in chosen)
+        report.pilot, report.ahead = len(chosen), len(make_plan(others, bases, history, batch.out).jobs)
+        asked = (source for source in asked_of(batch) if source.name in chosen)
+        plan = make_plan(asked, bases, history, batch.out, verify=batch.verify)
+        count_plan(batch, report, plan, unasked=0)
+        return plan
+    plan = make_plan(asked_of(batch), bases, history, batch.out, verify=batch.verify)
+    mine = sum(map(batch.shard.holds, batch.scan.sources.names))
+    count_plan(batch, report, plan, unasked=mine - plan.total)
     return plan
 
 
 def with_embeddings(jobs: Iterable[Job], found: Scan, folder: Path) -> list[Job]:
     """The jobs, each with the file that a run with `--embed` on the same photos wrote to that folder."""
-    bases = name_bases((source.name for source in found.sources), ())
+    bases = name_bases(found.sources.names, ())
     return [replace(job, embedding=str(folder / embedding_of(bases[job.source.name]))) for job in jobs]
 
 
@@ -238,7 +238,7 @@ def count_plan(batch: Batch, report: Report, plan: Plan, unasked: int) -> None:
     skipped = sum(batch.shard.holds(trouble.name) for trouble in batch.scan.skipped)
     report.failures += failed
     tally = report.tally
-    tally.total = plan.kept + plan.skipped + len(plan.jobs) + unasked + len(failed) + skipped
+    tally.total = plan.total + unasked + len(failed) + skipped
     tally.done = tally.kept = plan.kept
     tally.failed = len(failed)
     tally.skipped = skipped + plan.skipped + unasked
@@ -246,13 +246,11 @@ def count_plan(batch: Batch, report: Report, plan: Plan, unasked: int) -> None:
     report.totals = plan.totals
 
 
-def asked_of(batch: Batch) -> list[Source]:
+def asked_of(batch: Batch) -> Iterator[Source]:
     """The photos of this shard that something is asked of."""
-    return [
-        source
-        for source in batch.scan.sources
-        if batch.shard.holds(source.name) and batch.question.concerns(source.name)
-    ]
+    for source in batch.scan.sources:
+        if batch.shard.holds(source.name) and batch.question.concerns(source.name):
+            yield source
 
 
 def join(batch: Batch, report: Report, shards: Shards | None) -> None:

@@ -22,6 +22,28 @@ class Trouble:
     reason: str
 
 
+class Names(Sequence[str]):
+    """The names of sources."""
+
+    def __init__(self, entries: list[bytes]) -> None:
+        self._entries = entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return list(map(_own_name, self._entries[index]))
+        return _own_name(self._entries[index])
+
+    def __iter__(self) -> Iterator[str]:
+        return map(_own_name, self._entries)
+
+
 class Sources(Sequence[Source]):
     """Sources in the order of their names, each made when it is asked for.
 
@@ -81,6 +103,11 @@ class Sources(Sequence[Source]):
     def __iter__(self) -> Iterator[Source]:
         return map(self._source, self._entries)
 
+    @property
+    def names(self) -> Names:
+        """Their names, in the same order, each made when it is asked for."""
+        return Names(self._entries)
+
     def _source(self, entry: bytes) -> Source:
         end = entry.index(_END)
         place = self._places[int.from_bytes(entry[end + 2 : end + 4])]
@@ -99,6 +126,10 @@ class Scan:
 def key_of(name: str) -> bytes:
     """The bytes by which names are sorted, byte by byte, folder by folder: a zero byte for each slash."""
     return name.encode("utf-8", "surrogateescape").replace(b"/", b"\0")
+
+
+def _own_name(entry: bytes) -> str:
+    return _name(entry[: entry.index(_END)])
 
 
 def _name(key: bytes) -> str:

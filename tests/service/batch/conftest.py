@@ -76,12 +76,13 @@ def segment(strip_segmenter: Segmenter) -> Run:
         options: Options | None = None,
         shards: ShardOptions | None = None,
         pilot: int = 0,
+        embeddings: Path | None = None,
         show: Callable[[Report], None] = lambda report: None,
     ) -> Report:
         found = scan(str(photos), out)
         chosen = Formats(tuple(formats.split(",")), options or Options(), shards or ShardOptions())
         asked = question or Whole("center")
-        batch = Batch(found, asked, chosen, Folder(out), Shard.parse(shard), verify, restart, pilot)
+        batch = Batch(found, asked, chosen, Folder(out), Shard.parse(shard), verify, restart, pilot, embeddings)
         return run(batch, lambda: strip_segmenter, show)
 
     return do
