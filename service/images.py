@@ -26,6 +26,7 @@ from .image_pixels import to_rgb8, turn_upright
 MAX_PIXELS = 100_000_000
 _MODEL_SIDE = 1024  # SAM scales the longer side to this
 _SNIFFED = 64
+_REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +35,14 @@ class Picture:
 
     `pixels`: (H, W, 3) uint8 RGB, C-contiguous; H and W are those of the image frame.
     `name`: the file's name where there was one. `orientation`: EXIF orientation as stored, 1..8; it has
-    been applied already. Raises ImageError when built of anything else.
+    been applied already. `reduced_from`: (width, height) of the image frame where fewer pixels than that were
+    decoded, see `read_reduced`. Raises ImageError when built of anything else.
     """
 
     pixels: np.ndarray
     name: str | None = None
     orientation: int = 1
+    reduced_from: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is no image, so that everything behind may trust it."""
@@ -51,8 +54,8 @@ class Picture:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) in pixels."""
-        return self.pixels.shape[1], self.pixels.shape[0]
+        """(width, height) of the image frame in pixels."""
+        return self.reduced_from or (self.pixels.shape[1], self.pixels.shape[0])
 
     @cached_property
     def digest(self) -> str:
@@ -90,6 +93,23 @@ def read_picture(
     if file is not None:
         return _decode(file.data, file.what, file.name, max_pixels)
     return _from_memory(source, channels, name, max_pixels)
+
+
+def read_reduced(data: bytes, *, name: str) -> Picture:
+    """A picture for the encoder alone, which scales pictures down anyway, and sees nearly the same.
+
+    Of a JPEG of twice the model's side or more a half, a quarter or an eighth of the pixels each way are decoded. What
+    shows the photo cannot be made of that. Other pictures, and all errors, are as of `read_picture`.
+    """
+    header = read_header(data, name)
+    _check_size(header.width, header.height, name, MAX_PIXELS)
+    longer = max(header.width, header.height)
+    scale = next((scale for scale in (8, 4, 2) if longer >= scale * _MODEL_SIDE), 1)
+    if header.kind != "JPEG" or scale == 1:
+        return read_picture(data, name=name)
+    pixels = _imdecode(data, header, name, scale)
+    size = (header.width, header.height) if header.orientation < 5 else (header.height, header.width)
+    return Picture(turn_upright(pixels, header.orientation), name, header.orientation, size)
 
 
 @dataclass(frozen=True)
@@ -174,11 +194,13 @@ def _upright_pixels(data: bytes, header: Header, what: str) -> np.ndarray:
     return pixels
 
 
-def _imdecode(data: bytes, header: Header, what: str) -> np.ndarray:
+def _imdecode(data: bytes, header: Header, what: str, scale: int = 1) -> np.ndarray:
     # Orientation is ours to apply, so that what we report is what we did. A JPEG, which has neither alpha nor
     # 16 bits, comes as RGB at once; the others as they are, so that their alpha and depth survive.
     jpeg = header.kind == "JPEG"
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION if jpeg else cv2.IMREAD_UNCHANGED
+    if scale > 1:
+        flags = _REDUCED[scale] | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
@@ -186,12 +208,13 @@ def _imdecode(data: bytes, header: Header, what: str) -> np.ndarray:
             raise
         pixels = None
     # Another size than the header's: the file tells two stories, and the limits were checked on one only.
-    if pixels is None or sorted(pixels.shape[:2]) != sorted((header.width, header.height)):
+    expected = (-(-header.width // scale), -(-header.height // scale))
+    if pixels is None or sorted(pixels.shape[:2]) != sorted(expected):
         raise ImageError(
             f"{what} cannot be decoded: the {header.kind} data are damaged, or of a kind that OpenCV "
             f"{cv2.__version__} does not know; open it in an image editor and save it as JPEG or PNG"
         )
-    return pixels
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB) if scale > 1 else pixels
 
 
 def _check_size(width: int, height: int, what: str, max_pixels: int) -> None:

@@ -46,7 +46,7 @@ class Here:
     def work(self, task: Task, errands: Iterable[Errand], note: Note) -> None:
         """Do them in their order."""
         ahead = READ_AHEAD * self.together
-        self.work_off(task, ReadAhead(errands, task.out, ahead=ahead, threads=self.threads), note)
+        self.work_off(task, ReadAhead(errands, task, ahead=ahead, threads=self.threads), note)
 
     def work_off(self, task: Task, reads: Reads, note: Note) -> None:
         """Do the photos that are being read."""

@@ -14,10 +14,9 @@ from itertools import islice
 from typing import Protocol
 
 from .journal import Record
-from .outlet import Outlet
 from .plan import Job
 from .reading import Opened, Read, read
-from .task import Errand
+from .task import Errand, Task
 from .writing import Answered
 
 _WRITE_BEHIND = 2  # photos whose files wait to be written
@@ -70,8 +69,8 @@ def work(
 class ReadAhead:
     """Errands, a few of which are decoded ahead by threads."""
 
-    def __init__(self, errands: Iterable[Errand], out: Outlet, *, ahead: int, threads: int) -> None:
-        self._rest, self._out, self._ahead = iter(errands), out, ahead
+    def __init__(self, errands: Iterable[Errand], task: Task, *, ahead: int, threads: int) -> None:
+        self._rest, self._task, self._ahead = iter(errands), task, ahead
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="clickmask-read")
         self._waiting: deque[tuple[Job, Future[Read]]] = deque()
 
@@ -88,7 +87,8 @@ class ReadAhead:
 
     def _submit(self, count: int) -> None:
         for job, asks in islice(self._rest, max(count, 0)):
-            self._waiting.append((job, self._pool.submit(read, job, asks, self._out)))
+            future = self._pool.submit(read, job, asks, self._task.out, is_fast=self._task.is_fast)
+            self._waiting.append((job, future))
 
 
 class _Writer:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ...models.errors import ClickmaskError, ImageError
 from ...models.frame import Frame
 from ..image_headers import sniff
-from ..images import Picture, read_picture
+from ..images import Picture, read_picture, read_reduced
 from .inputs.names import looks_like_photo
 from .journal import DONE, FAILED, SKIPPED, Record
 from .naming import safe
@@ -40,8 +40,10 @@ class Opened:
 Read = Opened | Record  # a record where there is nothing to segment: a failure, no photo, or done already
 
 
-def read(job: Job, asks: Asks, out: Outlet) -> Read:
-    """Decode a photo. What goes wrong is told in a record: it costs this photo alone."""
+def read(job: Job, asks: Asks, out: Outlet, *, is_fast: bool = False) -> Read:
+    """Decode a photo, or (is_fast) what the encoder needs of it. What goes wrong is told in a record: it costs this
+    photo alone.
+    """
     started = time.monotonic()
     stamp = Record(job.source.name, FAILED, base=job.base)
     try:
@@ -51,7 +53,7 @@ def read(job: Job, asks: Asks, out: Outlet) -> Read:
             foreign = _foreign(job, head)
             if foreign is not None:
                 return replace(stamp, state=SKIPPED, kind="NotAPhoto", reason=foreign)
-            return _opened(job, asks, stamp, head + file.read(), out, started)
+            return _opened(job, asks, stamp, head + file.read(), out, started, is_fast=is_fast)
     except (ClickmaskError, MemoryError) as error:
         return failed(stamp, error)
     except (OSError, ValueError) as error:
@@ -67,7 +69,7 @@ def failed(stamp: Record, error: Exception) -> Record:
     return replace(stamp, state=FAILED, kind=type(error).__name__, reason=reason, outputs=(), objects=0)
 
 
-def _opened(job: Job, asks: Asks, stamp: Record, data: bytes, out: Outlet, started: float) -> Read:
+def _opened(job: Job, asks: Asks, stamp: Record, data: bytes, out: Outlet, started: float, *, is_fast: bool) -> Read:
     stamp = replace(stamp, sha256=hashlib.sha256(data).hexdigest())
     before = job.previous
     same = before is not None and (before.state, before.sha256, before.base) == (DONE, stamp.sha256, job.base)
@@ -75,7 +77,7 @@ def _opened(job: Job, asks: Asks, stamp: Record, data: bytes, out: Outlet, start
         outputs, own = before.outputs, before.statistics
         return replace(stamp, state=DONE, outputs=outputs, objects=before.objects, statistics=own)
     name = safe(job.source.name.rpartition("/")[2])
-    picture = read_picture(data, name=name)
+    picture = read_reduced(data, name=name) if is_fast else read_picture(data, name=name)
     stamp = replace(stamp, seconds=(round(time.monotonic() - started, 4),))
     return Opened(job, asks, stamp, picture, bool(job.embedding) and os.path.isfile(job.embedding))
 

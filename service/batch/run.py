@@ -49,6 +49,7 @@ class Batch:
     shard: which part of the photos. verify: read the files of earlier runs to see whether they are whole.
     restart: delete the results of earlier runs first. pilot: do only so many photos, drawn by lot, and join nothing.
     embeddings: the output folder of a run that wrote embeddings, which are used where they are there.
+    is_fast: decode of JPEGs only what the encoder needs, see `images.read_reduced`.
     """
 
     scan: Scan
@@ -60,6 +61,7 @@ class Batch:
     restart: bool = False
     pilot: int = 0
     embeddings: Path | None = None
+    is_fast: bool = False
 
     @property
     def state(self) -> Path:
@@ -101,8 +103,8 @@ def run_with(
             _prepare(batch)
             with open_hands() as hands, history_of(batch) as history:
                 own = fingerprint(hands.provenance, batch.question, batch.formats)
-                if batch.embeddings is not None:
-                    own["embeddings"] = True
+                own |= {"embeddings": True} if batch.embeddings is not None else {}
+                own |= {"fast_decode": True} if batch.is_fast else {}
                 agree(batch.state / "settings.json", own, batch.out.title)
                 asked = {**lasting(hands.provenance), "asked": batch.question.describe()}
                 shards = shards_of(batch, asked)
@@ -198,7 +200,7 @@ def _work(batch: Batch, plan: Plan, hands: Hands, report: Report, books: Books) 
     names = (source.name for source in asked_of(batch))
     gallery = Gallery(batch.state / f"{FOLDER}{batch.shard.suffix}", names, plan.totals)
     report.begin()
-    task = Task(batch.formats, batch.out, batch.question.describe(), gallery)
+    task = Task(batch.formats, batch.out, batch.question.describe(), gallery, batch.is_fast)
 
     def errands() -> Iterator[Errand]:
         for job in plan.jobs:

@@ -25,6 +25,7 @@ class Task:
     out: Outlet
     asked: Mapping[str, Any]
     gallery: Gallery | None = None
+    is_fast: bool = False
 
 
 class Hands(Protocol):

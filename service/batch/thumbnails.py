@@ -46,15 +46,18 @@ class Gallery:
         for key, _ in before.worst:
             self._worst.add(key, None)
 
-    def offer(self, name: str, result: Result, lowest: float | None) -> None:
-        """Make a thumbnail of a photo if it is among those to be shown. lowest: its lowest predicted IoU."""
+    def offer(self, name: str, result: Result, photo: np.ndarray, lowest: float | None) -> None:
+        """Make a thumbnail of a photo if it is among those to be shown.
+
+        photo: (h, w, 3) uint8 RGB, all of it in any size. lowest: its lowest predicted IoU.
+        """
         is_wanted = lot(name) <= self._last_lot
         if lowest is not None and self._worst.admits((lowest, name)):
             self._worst.add((lowest, name), None)
             is_wanted = True
         if is_wanted:
             with suppress(OSError, MemoryError, cv2.error):  # a full disk will say so at the next file that matters
-                _write(self._folder / file_name(name), encode(draw(result)))
+                _write(self._folder / file_name(name), encode(draw(result, photo)))
 
 
 def file_name(name: str) -> str:
@@ -82,13 +85,16 @@ def prune(folder: Path, names: Iterable[str], *, age: float = 0.0) -> None:
                 path.unlink()
 
 
-def draw(result: Result) -> np.ndarray:
-    """(h, w, 3) uint8 RGB, at most SIDE pixels a side: the photo, small, with its objects marked. Needs the photo."""
+def draw(result: Result, pixels: np.ndarray) -> np.ndarray:
+    """(h, w, 3) uint8 RGB, at most SIDE pixels a side: the photo, small, with its objects marked.
+
+    pixels: (H, W, 3) uint8 RGB, all of the photo in any size.
+    """
     scale = min(1.0, SIDE / max(result.width, result.height))
     width, height = max(1, round(result.width * scale)), max(1, round(result.height * scale))
     finer = _FINER if scale * _FINER <= 1 else 1
     xs, ys = _middles(width * finer, result.width), _middles(height * finer, result.height)
-    photo = cv2.resize(result.photo(), (len(xs), len(ys)), interpolation=cv2.INTER_AREA)
+    photo = cv2.resize(pixels, (len(xs), len(ys)), interpolation=cv2.INTER_AREA)
     for item in result.objects:
         photo = overlay(photo, [sampled(item, xs, ys)], [colour(item.index)])
     return photo if finer == 1 else cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)

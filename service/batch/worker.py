@@ -84,7 +84,7 @@ class _Inbox:
                     self._waiting.put(None)
                 else:
                     job, asks = message
-                    self._waiting.put((job, pool.submit(read, job, asks, task.out)))
+                    self._waiting.put((job, pool.submit(read, job, asks, task.out, is_fast=task.is_fast)))
         except (EOFError, OSError):
             os._exit(1)
 

@@ -74,7 +74,7 @@ class Shelf:
             self.out.remove([path for path, _, _ in written])
             return failed(item.stamp, error)
         if self.gallery is not None:
-            self.gallery.offer(item.job.source.name, result, own.lowest)
+            self.gallery.offer(item.job.source.name, result, item.picture.pixels, own.lowest)
         seconds = (*item.stamp.seconds, round(time.monotonic() - started, 4))
         found = replace(item.stamp, state=DONE, outputs=tuple(written), objects=len(item.answers), statistics=own)
         return replace(found, seconds=seconds, payload=payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..batch.questions import Question
     from ..batch.report import Report
     from ..batch.run import Batch
+    from ..batch.settings import Formats
     from ..batch.sources import Scan
     from ..batch.task import Hands
 
@@ -58,6 +60,7 @@ def batch(
     ray: b.Ray = None,
     state: b.State = None,
     embeddings: b.Embeddings = None,
+    fast_decode: b.FastDecode = False,
     pilot: b.Pilot = None,
     finish: b.Finish = False,
     model: o.Model = "vit_t",
@@ -113,13 +116,38 @@ def _plan(options: Mapping[str, Any]) -> Batch:
         names = (EMBEDDING,)
     drawn = Options(options["pad"], options["feather"], options["polygons"] or None, options["tolerance"])
     formats = Formats(names, drawn, ShardOptions(options["shard_size"], options["shard_photos"]))
-    shard, out = Shard.parse(options["shard"]), open_outlet(options["out"], options["state"])
+    photos, place = (_everywhere(options[name]) if options["ray"] else options[name] for name in ("photos", "out"))
+    shard, out = Shard.parse(options["shard"]), open_outlet(place, options["state"])
     out.check()
-    found = scan(options["photos"], options["out"])
+    found = scan(photos, options["out"])
     question = _question(options, found)
     restart, pilot = not options["resume"], options["pilot"] or 0
     embeddings = _embeddings(options["embeddings"])
-    return Batch(found, question, formats, out, shard, options["verify"], restart, pilot, embeddings)
+    if options["fast_decode"]:
+        _check_fast(question, formats, options)
+    return Batch(
+        found, question, formats, out, shard, options["verify"], restart, pilot, embeddings, options["fast_decode"]
+    )
+
+
+def _everywhere(path: str) -> str:
+    """A path that means the same in all folders, and so to processes on other machines."""
+    from ..batch.sources import is_url
+
+    return path if path.startswith("@") or is_url(path) else os.path.abspath(path)
+
+
+def _check_fast(question: Question, formats: Formats, options: Mapping[str, Any]) -> None:
+    """Refuse what needs all pixels of a photo."""
+    from ..formats import FORMATS
+
+    wants = [name for name in formats.files if FORMATS[name].needs_photo]
+    wants += [f"--{name}" for name in ("embed", "embeddings", "shard_photos") if options[name]]
+    wants += [
+        f"--search {name}" for name in ("tiles", "crop_n_layers") if question.describe().get("everything", {}).get(name)
+    ]
+    if wants:
+        raise typer.BadParameter(f"{', '.join(wants)} need all of the photo", param_hint="'--fast-decode'")
 
 
 def _embeddings(folder: Path | None) -> Path | None:

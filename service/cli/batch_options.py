@@ -213,3 +213,13 @@ Embeddings = Annotated[
         rich_help_panel=_RUN,
     ),
 ]
+FastDecode = Annotated[
+    bool,
+    typer.Option(
+        "--fast-decode",
+        metavar=FLAG,
+        help="Decode of large JPEGs only what the model looks at: quicker, and nearly the same masks. For formats that "
+        "do not show the photo.",
+        rich_help_panel=_RUN,
+    ),
+]

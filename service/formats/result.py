@@ -93,7 +93,7 @@ class Result:
     def __post_init__(self) -> None:
         """Refuse objects that do not lie on the picture."""
         expected = (self.height, self.width)
-        if self.picture is not None and self.picture.pixels.shape[:2] != expected:
+        if self.picture is not None and self.picture.size != (self.width, self.height):
             raise OutputError(f"the picture is {self.picture.size}, expected {(self.width, self.height)}")
         for item in self.objects:
             kind, shape = _kind(item.pixels)
@@ -105,7 +105,8 @@ class Result:
     def of(cls, picture: Picture, objects: Sequence[ObjectResult], provenance: Mapping[str, object]) -> Result:
         """The result of a picture at hand. Its digest is computed only when a writer asks for it."""
         width, height = picture.size
-        return cls(width, height, objects, provenance, picture, picture.name, None, picture.orientation)
+        whole = picture if picture.reduced_from is None else None
+        return cls(width, height, objects, provenance, whole, picture.name, None, picture.orientation)
 
     def union(self) -> np.ndarray:
         """(H, W) bool: the pixels of any object."""
@@ -116,7 +117,7 @@ class Result:
 
     def photo(self) -> np.ndarray:
         """The picture's pixels, (H, W, 3) uint8 RGB. Raises OutputError when the picture is missing."""
-        if self.picture is None:
+        if self.picture is None or self.picture.reduced_from is not None:
             raise OutputError("this format shows the photo, but the result holds masks only: give the picture too")
         return self.picture.pixels
 

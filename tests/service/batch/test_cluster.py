@@ -27,6 +27,7 @@ sys.path.insert(0, str(CHILDREN))
 harmful = import_module("harmful")
 
 pytestmark = [
+    pytest.mark.soak,
     pytest.mark.filterwarnings("ignore"),  # Ray's own
     pytest.mark.skipif(sys.platform != "linux", reason="Ray's test clusters are for Linux"),
 ]

@@ -13,7 +13,12 @@ import pytest
 from torch import Tensor
 
 from clickmask.models.errors import SettingsError
+from clickmask.service.batch.outlet import Folder
 from clickmask.service.batch.questions import Everything, Nothing, Whole
+from clickmask.service.batch.run import Batch, run
+from clickmask.service.batch.settings import Formats
+from clickmask.service.batch.sources import STATE, scan
+from clickmask.service.formats import Options
 from clickmask.service.segmenter import Segmenter
 
 from .conftest import Run, tree
@@ -98,3 +103,26 @@ def test_a_file_that_is_there_twice_is_segmented_once(
     assert results["001_objects.json"] != results["zz_objects.json"]  # each with its own name
     objects = [json.loads(results[f"{name}_objects.json"])["objects"] for name in ("001", "zz", "even/aa")]
     assert objects[0] == objects[1] == objects[2] and objects[0]
+
+
+def test_fast_decoding_gives_masks_of_full_size_that_are_nearly_the_same(
+    tmp_path: Path, strip_segmenter: Segmenter
+) -> None:
+    photo = cv2.imread(str(Path(__file__).parents[3] / "examples" / "photos" / "dogs.jpg"))
+    large = cv2.resize(photo, (2400, 800), interpolation=cv2.INTER_CUBIC)
+    path = tmp_path / "photos" / "large.jpg"
+    path.parent.mkdir()
+    cv2.imwrite(str(path), large)
+    masks = []
+    for is_fast in (False, True):
+        out = Folder(tmp_path / f"out{is_fast}")
+        formats = Formats(("png", "json"), Options())
+        batch = Batch(scan(str(path.parent), out.root), Whole("center"), formats, out, is_fast=is_fast)
+        assert run(batch, lambda: strip_segmenter, lambda report: None).tally.done == 1
+        masks.append(cv2.imread(str(out.root / "large_mask.png"), cv2.IMREAD_UNCHANGED) > 0)
+        image = json.loads((out.root / "large_objects.json").read_bytes())["image"]
+        assert (image["width"], image["height"]) == (large.shape[1], large.shape[0])
+        assert (image["sha256"] is None) is is_fast
+    assert max(large.shape) >= 2048 and masks[0].shape == masks[1].shape == large.shape[:2]
+    assert (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum() > 0.97
+    assert len(list((tmp_path / "outTrue" / STATE / "thumbnails").iterdir())) == 1

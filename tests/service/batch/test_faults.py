@@ -107,6 +107,7 @@ def _through(write: Callable[[int, bytes], int], descriptor: int) -> io.Buffered
     return io.BufferedWriter(Raw(descriptor, "wb"))
 
 
+@pytest.mark.soak
 def test_a_disk_that_is_full_at_any_byte_is_told_and_gone_on_from(
     make: Callable[[Path, int], None], tmp_path: Path, segment: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

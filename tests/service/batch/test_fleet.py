@@ -66,6 +66,7 @@ def test_photos_that_kill_and_hang_are_set_aside_and_the_others_are_done(
     assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
 
 
+@pytest.mark.soak
 def test_a_device_that_breaks_at_every_photo_ends_the_run(segment_apart: Fleet) -> None:
     with pytest.raises(
         StoppedError, match=r"lost its device \(CUDA error: an illegal .*whatever it was given; what is done is kept"
@@ -82,7 +83,7 @@ def test_a_model_that_cannot_be_loaded_is_said(tmp_path: Path, segment_apart: Fl
 def test_processes_do_not_outlive_their_parent(
     make: Callable[[Path, int], None], photos: Path, tmp_path: Path, segment: Run, start: Start
 ) -> None:
-    make(photos, 60)
+    make(photos, 24)
     out = tmp_path / "out"
     process = start(photos, out, "--point", "center", "--format", "png,coco")
     journal = out / STATE / "journal.jsonl"
@@ -95,6 +96,6 @@ def test_processes_do_not_outlive_their_parent(
     process.communicate()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert not alive
-    assert segment(photos, out).tally.done == 60
+    assert segment(photos, out).tally.done == 24
     segment(photos, tmp_path / "fresh")
     assert tree(out) == tree(tmp_path / "fresh")

@@ -118,6 +118,7 @@ def test_labels_and_scores_can_be_asked_for(make: Callable[[Path, int], None], t
     assert len(pandas.read_parquet(tmp_path / "none" / "shards" / "00000.parquet")) == 4
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
 def test_killed_with_the_model_at_work(
     make: Callable[[Path, int], None], tmp_path: Path, segment: Run, start: Start

@@ -35,10 +35,12 @@ def test_a_thumbnail_is_small_and_shows_the_object_where_it_is() -> None:
     """The left quarter of 1600 x 800 is the left 80 of 320 columns; outside the photo is grey as it was."""
     mask = np.zeros((800, 1600), bool)
     mask[:, :400] = True
-    small = draw(_grey(1600, 800, [ObjectResult(rle.encode(mask))])).astype(int)
+    result = _grey(1600, 800, [ObjectResult(rle.encode(mask))])
+    small = draw(result, result.photo()).astype(int)
     assert small.shape == (160, SIDE, 3)
     assert (abs(small[:, 84:] - 128) <= 1).all() and (small[:, :76, 2] > 150).all()
-    tiny = draw(_grey(5, 3, [ObjectResult(np.ones((3, 5), bool))]))
+    result = _grey(5, 3, [ObjectResult(np.ones((3, 5), bool))])
+    tiny = draw(result, result.photo())
     assert tiny.shape == (3, 5, 3)
 
 
@@ -54,7 +56,7 @@ def test_few_are_made_and_all_that_are_shown_are_among_them(tmp_path: Path) -> N
     scores = np.random.default_rng(1).random(len(names)).round(4).tolist()
     gallery, totals, photo = Gallery(tmp_path, names, Totals()), Totals(), _grey(8, 8, [])
     for name, score in zip(names, scores, strict=True):
-        gallery.offer(name, photo, score)
+        gallery.offer(name, photo, photo.photo(), score)
         totals.add(Record(name, DONE, statistics=Statistics(lowest=score)))
     made = len(list(tmp_path.iterdir()))
     assert 2 * KEPT < made < KEPT + 1.5 * KEPT * (1 + math.log(len(names) / KEPT))
@@ -71,9 +73,9 @@ def test_a_gallery_goes_on_where_earlier_runs_stopped(tmp_path: Path) -> None:
     for n in range(KEPT):
         before.add(Record(f"{n}.jpg", DONE, statistics=Statistics(lowest=0.5)))
     gallery, photo = pickle.loads(pickle.dumps(Gallery(tmp_path, [], before))), _grey(8, 8, [])
-    gallery.offer("good.jpg", photo, 0.9)
-    gallery.offer("none.jpg", photo, None)
-    gallery.offer("bad.jpg", photo, 0.4)
+    gallery.offer("good.jpg", photo, photo.photo(), 0.9)
+    gallery.offer("none.jpg", photo, photo.photo(), None)
+    gallery.offer("bad.jpg", photo, photo.photo(), 0.4)
     assert [path.name for path in tmp_path.iterdir()] == [file_name("bad.jpg")]
 
 
