@@ -20,6 +20,7 @@ import pytest
 from app_under_test import PATIENCE, Running, as_png, error_of, pixels_of, running
 
 from clickmask import Segmenter
+from clickmask.service.batch.outlet import Folder
 from clickmask.service.batch.questions import Whole
 from clickmask.service.batch.report import Report
 from clickmask.service.batch.run import Batch, run
@@ -118,7 +119,7 @@ def _unzipped(data: bytes) -> dict[str, bytes]:
 
 
 def _by_the_tool(segmenter: Segmenter, photos: Path, out: Path, *formats: str) -> Report:
-    whole = Batch(scan(str(photos), out), Whole("center"), Formats(formats, Options()), out)
+    whole = Batch(scan(str(photos), Folder(out)), Whole("center"), Formats(formats, Options()), out)
     return run(whole, lambda: segmenter, lambda report: None)
 
 
