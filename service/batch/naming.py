@@ -20,6 +20,8 @@ from ..formats import FORMATS
 
 _LONGEST = 160  # bytes of a name's own part: endings come behind it
 _UNSAFE = frozenset('<>:"|?*\\')  # Windows has no such names
+_OF_ALL = ("shards",)  # a folder of results of all photos; the others are files
+_EXTENSIONS = {extension for row in FORMATS.values() for extension in row.writers} | {".yaml", ".safetensors"}
 _PLAIN = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_. -]{0,98}[A-Za-z0-9_])?")  # as most are
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)
 
@@ -46,6 +48,7 @@ class Bases:
         words = "|".join(re.escape(FORMATS[name].word) for name in FORMATS if FORMATS[name].word)
         self._is_like_ours = re.compile(rf".*_({words})(_\d+)?", re.DOTALL)
         self._has_bare = any(not FORMATS[name].word for name in formats)  # photo.json, which photo_mask's could be
+        self._has_folders = any(FORMATS[name].folder is not None for name in formats)
         names = names if isinstance(names, Sequence) else list(names)
         self._shared = _repeated(self._stem_key(name) for name in names)
         self._twins = _repeated(_number(_folded(self._plain(name))) for name in names)
@@ -64,7 +67,8 @@ class Bases:
         folder, _, own = name.rpartition("/")
         stem = _stem(own)
         if self._shared and self._stem_key(name) in self._shared:
-            stem = safe(own)
+            is_like_a_file = self._has_folders and self._is_like_ours.fullmatch(stem)
+            stem = _no_file(safe(own)) if is_like_a_file else safe(own)
         elif self._has_bare and self._is_like_ours.fullmatch(stem):
             stem = safe(own)
         return "/".join(part for part in (_place(folder), stem) if part)
@@ -77,7 +81,17 @@ def name_bases(names: Iterable[str], formats: Sequence[str]) -> Bases:
 
 @lru_cache(1024)
 def _place(folder: str) -> str:
-    return "/".join(safe(part) for part in folder.split("/"))
+    """A folder's name is never that of a result beside it, nor at the top that of a document about all photos."""
+    first, *others = (_no_file(safe(part)) for part in folder.split("/"))
+    if first.casefold() in _OF_ALL:
+        first = f"%{ord(first[0]):02X}{first[1:]}"
+    return "/".join([first, *others])
+
+
+def _no_file(part: str) -> str:
+    """A name that no result has: its last dot is written as %2E where it has a result's extension."""
+    stem, extension = os.path.splitext(part)
+    return f"{stem}%2E{extension[1:]}" if extension.lower() in _EXTENSIONS else part
 
 
 def _stem(own: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ...models.errors import PromptError
+from .naming import safe
 
 
 class PhotoNames:
@@ -13,8 +14,12 @@ class PhotoNames:
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
         self._by_last: dict[str, list[str]] = {}
+        self._by_own: dict[str, str] = {}  # as our own documents write names that are not safe
         for name in sorted(self._names):
             self._by_last.setdefault(_last(name), []).append(name)
+            own = "/".join(map(safe, name.split("/")))
+            if own != name:
+                self._by_own[own] = name
 
     def find(self, wanted: str, place: str) -> str:
         """The one photo of that name, or whose path ends so, or with whose path it ends.
@@ -24,6 +29,8 @@ class PhotoNames:
         wanted = wanted.replace("\\", "/")
         if wanted in self._names:
             return wanted
+        if wanted in self._by_own:
+            return self._by_own[wanted]
         found = [name for name in self._by_last.get(_last(wanted), ()) if _ends_alike(name, wanted)]
         if len(found) == 1:
             return found[0]

@@ -34,10 +34,11 @@ class Job:
 class Plan:
     """Jobs in their order; how many photos were done before, and how many files were passed over before.
 
-    kept_objects, totals: of the photos that were done before.
+    known: of how many there are records of earlier runs. kept_objects, totals: of the photos that were done before.
     """
 
     jobs: list[Job] = field(default_factory=list)
+    known: int = 0
     kept: int = 0
     skipped: int = 0
     kept_objects: int = 0
@@ -59,6 +60,7 @@ def make_plan(
     plan = Plan()
     for source in sources:
         record = history.get(source.name)
+        plan.known += record is not None
         base = bases[source.name]
         if record is None or record.base != base or not is_same_file(record, source):
             plan.jobs.append(Job(source, base, record))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ...models.errors import PromptError
@@ -19,6 +19,7 @@ from ..prompts import Box
 from .box_wish import BoxWish
 from .photo_names import PhotoNames
 from .questions import Wishes
+from .words import counted
 
 Fields = Mapping[str, Any]
 Size = tuple[int, int]
@@ -123,11 +124,13 @@ def _wishes(rows: list[Any], images: _Images, file: str, field: str) -> Wishes:
             found.setdefault(name, []).append(BoxWish(box, label, file, field, number, size))
     if not found:
         raise PromptError(f"there is no box to segment among {len(rows)} annotations")
-    return Wishes(found, _note(file, {"crowds": crowds, "boxes without an area": flat}))
+    return Wishes(
+        found, _note(file, [(crowds, "crowd", "crowds"), (flat, "box without an area", "boxes without an area")])
+    )
 
 
-def _note(file: str, counts: Mapping[str, int]) -> str:
-    passed = " and ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+def _note(file: str, counts: Sequence[tuple[int, str, str]]) -> str:
+    passed = " and ".join(counted(count, one, many) for count, one, many in counts if count)
     return f"{file}: {passed} passed over" if passed else ""
 
 

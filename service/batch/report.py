@@ -60,8 +60,9 @@ class Report:
 
     phase, reason: how it ended, and why it did not end well. totals: of all photos that are done, by earlier runs too.
     pilot: how many photos were drawn for a pilot, 0 where it is none; ahead: how many the whole run has left after it.
-    last: the photo that was done last. seconds: of each of STAGES in this run, all threads together; written: bytes of
-    this run's results. Used by the writing thread alone, and before and after it.
+    gone: photos of earlier runs that are no longer there, but their results are. last: the photo that was done
+    last. seconds: of each of STAGES in this run, all threads together; written: bytes of this run's results. Used
+    by the writing thread alone, and before and after it.
     """
 
     state: Path
@@ -74,6 +75,7 @@ class Report:
     totals: Totals = field(default_factory=Totals)
     pilot: int = 0
     ahead: int = 0
+    gone: int = 0
     last: str = ""
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     written: int = 0

@@ -72,6 +72,7 @@ def _common(report: Report) -> dict[str, Any]:
         "reason": report.reason or None,
         **vars(report.tally),
         "pilot": report.pilot or None,
+        "gone": report.gone,
         "failures": dict(Counter(trouble.kind for trouble in report.failures).most_common()),
         "losses": {name: vars(losses) for name, losses in sorted(report.totals.losses.items())},
         "started": iso(report.started_at),

@@ -225,6 +225,7 @@ def _plan(batch: Batch, report: Report, history: History) -> Plan:
     plan = make_plan(asked_of(batch), bases, history, batch.out, verify=batch.verify)
     mine = sum(map(batch.shard.holds, batch.scan.sources.names))
     count_plan(batch, report, plan, unasked=mine - plan.total)
+    report.gone = len(history) - plan.known if batch.shard.is_whole else 0
     return plan
 
 

@@ -45,7 +45,7 @@ def batch(
     box: b.Box = None,
     prompts: b.Prompts = None,
     embed: b.Embed = False,
-    format: b.Formats = "png",
+    format: b.Formats = None,
     polygons: b.Polygons = False,
     tolerance: b.Tolerance = 0.0,
     pad: o.Pad = 0,
@@ -105,15 +105,13 @@ def _check_question(options: Mapping[str, Any]) -> None:
 def _plan(options: Mapping[str, Any]) -> Batch:
     """All that can be checked before the model is loaded, checked."""
     from ..batch.run import Batch
-    from ..batch.settings import EMBEDDING, Formats, ShardOptions
+    from ..batch.settings import Formats, ShardOptions
     from ..batch.shards import Shard
     from ..batch.sources import scan
     from ..formats import Options
     from .batch_outlet import open_outlet
 
-    names = tuple(dict.fromkeys(name.strip() for name in options["format"].split(",") if name.strip()))
-    if options["embed"]:
-        names = (EMBEDDING,)
+    names = _names(options["format"], embed=options["embed"])
     drawn = Options(options["pad"], options["feather"], options["polygons"] or None, options["tolerance"])
     formats = Formats(names, drawn, ShardOptions(options["shard_size"], options["shard_photos"]))
     photos, place = (_everywhere(options[name]) if options["ray"] else options[name] for name in ("photos", "out"))
@@ -128,6 +126,17 @@ def _plan(options: Mapping[str, Any]) -> Batch:
     return Batch(
         found, question, formats, out, shard, options["verify"], restart, pilot, embeddings, options["fast_decode"]
     )
+
+
+def _names(text: str | None, *, embed: bool) -> tuple[str, ...]:
+    """The names of formats."""
+    from ..batch.settings import EMBEDDING
+
+    if embed and text is not None:
+        raise typer.BadParameter("it writes embeddings alone: give it without --format", param_hint="'--embed'")
+    if text is None:
+        return (EMBEDDING,) if embed else ("png",)
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def _everywhere(path: str) -> str:
@@ -198,6 +207,10 @@ def _run(planned: Batch, open_hands: Callable[[], AbstractContextManager[Hands]]
     try:
         with shown(quiet=quiet) as show:
             return run_with(planned, open_hands, show)
+    except KeyboardInterrupt:
+        if not quiet:
+            say("What is done is kept: the same command goes on")
+        raise
     except StoppedError as error:
         say(("Error: ", "bold red"), str(error))
         raise typer.Exit(UNEXPECTED) from error

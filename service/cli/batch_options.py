@@ -67,12 +67,12 @@ Prompts = Annotated[
     ),
 ]
 Formats = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--format",
         metavar="NAME,NAME",
         help="One or more of png (masks), cutout, overlay, json, coco (one document of all photos), labelme, "
-        "shards (Parquet and tars of many photos), and what else there is.",
+        "shards (Parquet and tars of many photos), embedding, and what else there is. Without it png.",
         envvar="CLICKMASK_BATCH_FORMAT",
         rich_help_panel=_RESULT,
     ),

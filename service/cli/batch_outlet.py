@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import typer
 from platformdirs import user_state_path
@@ -19,6 +21,8 @@ def open_outlet(out: str, state: Path | None) -> Outlet:
     from ..batch.outlet import Folder
     from ..batch.sources import is_url
 
+    if out.startswith("file://"):
+        out = url2pathname(urlsplit(out).path)
     if is_url(out):
         return Cloud(out, state or _state_of(out))
     if state is not None:

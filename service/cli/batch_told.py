@@ -53,12 +53,17 @@ def tell_missing(missing: Missing) -> None:
 
 
 def _tell_counts(report: Report) -> None:
-    from ..batch.words import printable
+    from ..batch.words import counted, printable
 
     tally = report.tally
     kept = f" ({tally.kept:,} of them before)" if tally.kept else ""
     passed = f", {tally.skipped:,} passed over" if tally.skipped else ""
     say(f"{tally.done:,} of {tally.total:,} done{kept}{passed}, {tally.objects:,} objects")
+    if report.gone:
+        say(
+            f"Of {counted(report.gone, 'photo')} of earlier runs, no longer among PHOTOS, the results are left "
+            "where they are; --restart begins anew"
+        )
     for trouble in report.failures[:_SHOWN]:
         say(("Failed: ", "red"), f"{printable(trouble.name)}: {printable(trouble.reason)}")
 

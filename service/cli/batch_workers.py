@@ -25,6 +25,8 @@ ALL = "all"
 def parse_devices(text: str) -> tuple[str, ...]:
     """The devices of "all" or of a list; "all" stands for itself until it is known that there is work to do."""
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise typer.BadParameter("expected all, or devices such as cuda:0,cuda:2")
     return names if names == (ALL,) else tuple(parse_device(name) for name in names)
 
 
@@ -38,6 +40,8 @@ class Crew:
 
     def __post_init__(self) -> None:
         """Refuse what does not go together."""
+        if self.ray == "":
+            raise typer.BadParameter("expected local, or a cluster's address", param_hint="'--ray'")
         if self.ray is not None and self.devices is not None:
             raise typer.BadParameter("a Ray cluster knows its devices itself", param_hint="'--devices'")
 

@@ -136,6 +136,14 @@ def test_exit_codes(photos: Path, tmp_path: Path) -> None:
         (["--point", "center", "--format", ","], "no format"),
         (["--point", "center", "--pad", "3"], "format png has no pad"),
         (["--point", "center", "--shard", "4/3"], "expected NUMBER/COUNT"),
+        (["--point", "center", "--devices", ""], "expected all, or devices"),
+        (["--point", "center", "--ray", ""], "expected local, or a cluster's address"),
+        (["--point", "center", "--ray", "local", "--devices", "all"], "knows its devices itself"),
+        (["--point", "center", "--state", "here"], "holds its state itself"),
+        (["--point", "center", "--embeddings", "nowhere"], "no OUT of a run with --embed"),
+        (["--point", "center", "--format", "cutout", "--fast-decode"], "cutout need all of the photo"),
+        (["--everything", "--search", "tiles=auto", "--fast-decode"], "--search tiles need all"),
+        (["--embed", "--format", "png"], "give it without --format"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_made(

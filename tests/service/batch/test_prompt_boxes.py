@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from clickmask.models.errors import PromptError
 from clickmask.service.batch.box_wish import BoxWish
+from clickmask.service.batch.photo_names import PhotoNames
 from clickmask.service.batch.prompt_file import read_prompts
 from clickmask.service.batch.questions import Wishes
 from clickmask.service.cli.app import app
@@ -299,3 +300,9 @@ def test_the_command_line_takes_a_folder_and_tells_what_it_passed_over(photos: P
     assert done.exit_code == 2 and "prompts was" in " ".join(done.stderr.split())  # other prompts are other settings
     done = CliRunner().invoke(app, [*words[:4], f"{labels}/a.json,{labels}/b.json", *MODEL])
     assert done.exit_code == 2 and "a.json cannot be read" in " ".join(done.stderr.split())
+
+
+def test_our_own_documents_lead_back_to_photos_of_strange_names() -> None:
+    names = PhotoNames(["sub/-a.jpg", "x\n.jpg", "plain.jpg"])
+    assert names.find("sub/%2Da.jpg", "here") == "sub/-a.jpg"
+    assert names.find("x%0A.jpg", "here") == "x\n.jpg"

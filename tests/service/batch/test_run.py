@@ -285,3 +285,29 @@ def test_a_history_of_many_is_small_and_quick(tmp_path: Path) -> None:
     found = history.get("19999.jpg")
     assert found is not None and found.base == "19999" and history.get("none.jpg") is None
     history.close()
+
+
+def test_results_never_take_the_place_of_documents_or_of_one_another(
+    make: Callable[[Path, int], None], tmp_path: Path, segment: Run
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    make(photos, 1)
+    names = ["shards/index.png", "instances_coco.json/q.png", "data.yaml/q.png", "a.png", "a_mask.jpg", "a_mask.png"]
+    for name in names:
+        (photos / name).parent.mkdir(exist_ok=True)
+        shutil.copy(photos / "even" / "000.png", photos / name)
+    chosen = "png,coco,yolo,labelme,amg,shards,cutout"
+    assert segment(photos, out, chosen).tally.done == 7
+    written = set(tree(out))
+    assert {"instances_coco.json", "data.yaml", "shards/index.json", "%73hards/index.json"} <= written
+    assert {"instances_coco%2Ejson/q_mask.png", "data%2Eyaml/q_mask.png", "a_mask.png"} <= written
+    assert {"a/0.png", "a_mask%2Ejpg/0.png", "a_mask%2Epng/0.png"} <= written
+    assert segment(photos, out, chosen, verify=True).tally.kept == 7
+
+
+def test_results_of_photos_that_are_gone_are_told(photos: Path, tmp_path: Path, segment: Run) -> None:
+    assert segment(photos, tmp_path / "out").gone == 0
+    (photos / "001.png").unlink()
+    report = segment(photos, tmp_path / "out")
+    assert (report.gone, report.tally.kept) == (1, 7)
+    assert json.loads((tmp_path / "out" / STATE / "summary.json").read_bytes())["gone"] == 1

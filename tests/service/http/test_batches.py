@@ -119,7 +119,7 @@ def _unzipped(data: bytes) -> dict[str, bytes]:
 
 
 def _by_the_tool(segmenter: Segmenter, photos: Path, out: Path, *formats: str) -> Report:
-    whole = Batch(scan(str(photos), Folder(out)), Whole("center"), Formats(formats, Options()), out)
+    whole = Batch(scan(str(photos), out), Whole("center"), Formats(formats, Options()), Folder(out))
     return run(whole, lambda: segmenter, lambda report: None)
 
 
