@@ -61,7 +61,7 @@ class History:
 
     def get(self, name: str) -> Record | None:
         """The last record about a photo."""
-        key = _key(json.dumps(name)[1:-1].encode())
+        key = _key(_written(name))
         at = bisect_left(self._keys, key)
         if at == len(self._keys) or self._keys[at] != key or key in self._forgotten:
             return None
@@ -79,7 +79,7 @@ class History:
 
     def forget(self, name: str) -> None:
         """Know nothing of a photo."""
-        self._forgotten.add(_key(json.dumps(name)[1:-1].encode()))
+        self._forgotten.add(_key(_written(name)))
 
     def all(self) -> Iterator[Record]:
         """The last record of every photo."""
@@ -92,6 +92,12 @@ class History:
         """Close the files."""
         for file in self._files:
             file.close()
+
+
+def _written(name: str) -> bytes:
+    """A name as it stands in a line."""
+    is_plain = name.isascii() and name.isprintable() and '"' not in name and "\\" not in name
+    return name.encode() if is_plain else json.dumps(name)[1:-1].encode()
 
 
 def _key(name: bytes) -> int:

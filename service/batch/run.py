@@ -197,7 +197,7 @@ def shards_of(batch: Batch, provenance: Mapping[str, object]) -> Shards | None:
 
 
 def _work(batch: Batch, plan: Plan, hands: Hands, report: Report, books: Books) -> None:
-    names = (source.name for source in asked_of(batch))
+    names = (name for name in batch.scan.sources.names if batch.shard.holds(name) and batch.question.concerns(name))
     gallery = Gallery(batch.state / f"{FOLDER}{batch.shard.suffix}", names, plan.totals)
     report.begin()
     task = Task(batch.formats, batch.out, batch.question.describe(), gallery, batch.is_fast)

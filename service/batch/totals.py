@@ -65,14 +65,17 @@ class Totals:
         self.without_objects += not record.objects
         own = record.statistics
         lowest = own.lowest if own else None
-        exhibit = Exhibit(record.name, lowest, record.objects, _picture(record))
-        self.by_lot.add((lot(record.name), record.name), exhibit)
+        by_lot = (lot(record.name), record.name)
+        by_score = None if lowest is None else (lowest, record.name)
+        if self.by_lot.admits(by_lot) or (by_score is not None and self.worst.admits(by_score)):
+            exhibit = Exhibit(record.name, lowest, record.objects, _picture(record))
+            self.by_lot.add(by_lot, exhibit)
+            if by_score is not None:
+                self.worst.add(by_score, exhibit)
         if own is None:
             self.unmeasured += 1
             return
         self.histograms.add(own)
-        if lowest is not None:
-            self.worst.add((lowest, record.name), exhibit)
         for name, objects, pixels in own.losses:
             sum_ = self.losses.setdefault(name, Losses())
             sum_.photos += 1
