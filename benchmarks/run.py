@@ -13,6 +13,7 @@ PROGRAMS = (
     "busy.py",
     "command_line.py",
     "everything.py",
+    "batch.py",
     "serve.py",
     "page.py",
     "page_drawing.py",
