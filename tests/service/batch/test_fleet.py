@@ -38,7 +38,7 @@ def segment_apart(photos: Path, tmp_path: Path) -> Fleet:
         out = tmp_path / "out"
         formats = Formats(("png", "coco"), Options())
         batch = Batch(scan(str(photos), out), Harmful("center", harm), formats, Folder(out))
-        return run_with(batch, partial(fleet, [opener] * workers, patience=10, deaths=2), lambda report: None)
+        return run_with(batch, partial(fleet, [opener] * workers, patience=15, deaths=2), lambda report: None)
 
     return do
 
@@ -60,7 +60,7 @@ def test_photos_that_kill_and_hang_are_set_aside_and_the_others_are_done(
     reasons = {trouble.name: trouble for trouble in report.failures}
     assert {trouble.kind for trouble in report.failures} == {"WorkerDied"}
     assert "died (SIGSEGV), twice" in reasons["003.png"].reason
-    assert "gave no sign of life for 10 s, twice" in reasons["even/004.png"].reason
+    assert "gave no sign of life for 15 s, twice" in reasons["even/004.png"].reason
     assert segment(photos, tmp_path / "out").tally.kept == 6  # the harm is over: they are tried again
     segment(photos, tmp_path / "fresh")
     assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
