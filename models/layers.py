@@ -95,7 +95,8 @@ class Conv3x3(_Packable):
 
 
 def pack_layers(module: nn.Module) -> None:
-    """Pack every layer of a module for oneDNN, in place."""
+    """Pack every layer of a module for oneDNN, in place; but bfloat16 on processors for which oneDNN has no kernels."""
+    has_bfloat16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     for part in module.modules():
-        if isinstance(part, (Dense, Conv3x3)):
+        if isinstance(part, (Dense, Conv3x3)) and (has_bfloat16 or part.weight.dtype != torch.bfloat16):
             part.pack()
