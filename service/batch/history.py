@@ -61,12 +61,14 @@ class History:
 
     def get(self, name: str) -> Record | None:
         """The last record about a photo."""
-        key = _key(_written(name))
-        at = bisect_left(self._keys, key)
-        if at == len(self._keys) or self._keys[at] != key or key in self._forgotten:
-            return None
-        record = self._read(self._places[at])
+        place = self._place(_key(_written(name)))
+        record = None if place is None else self._read(place)
         return record if record is not None and record.name == name else None
+
+    def _place(self, key: int) -> int | None:
+        at = bisect_left(self._keys, key)
+        is_known = at < len(self._keys) and self._keys[at] == key and key not in self._forgotten
+        return self._places[at] if is_known else None
 
     def _read(self, place: int) -> Record | None:
         file = self._files[place >> _FILE]
@@ -79,7 +81,9 @@ class History:
 
     def forget(self, name: str) -> None:
         """Know nothing of a photo."""
-        self._forgotten.add(_key(_written(name)))
+        key = _key(_written(name))
+        if self._place(key) is not None:
+            self._forgotten.add(key)
 
     def all(self) -> Iterator[Record]:
         """The last record of every photo."""
