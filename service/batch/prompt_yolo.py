@@ -20,6 +20,7 @@ from ..prompts import Box
 from .box_wish import BoxWish
 from .photo_names import index
 from .questions import Wishes
+from .words import counted
 
 _NAMES = ("data.yaml", "data.yml", "classes.txt")
 _FAR = 2.0  # shares beyond which a number is no share of anything
@@ -50,7 +51,8 @@ def read_labels(folder: Path, known: Collection[str]) -> Wishes:
         raise PromptError(
             f"--prompts {folder} holds no label files with boxes: expected a.txt for a.jpg, one line a box"
         )
-    return Wishes(found, f"{folder}: {flat:,} boxes without an area passed over" if flat else "")
+    passed = counted(flat, "box without an area", "boxes without an area")
+    return Wishes(found, f"{folder}: {passed} passed over" if flat else "")
 
 
 class _Photos:

@@ -60,7 +60,7 @@ def test_annotations_of_coco_are_boxes_with_labels(tmp_path: Path) -> None:
     assert _boxes(wishes, "a.jpg") == [("dog", (0, 0, 256, 8))]
     assert _boxes(wishes, "train/c.png", (9, 9)) == [("dog", (1, 2, 4, 6))]
     assert wishes.labels() == ["cat", "dog"]
-    assert wishes.note == f"{tmp_path}/coco.json: 1 crowds and 1 boxes without an area passed over"
+    assert wishes.note == f"{tmp_path}/coco.json: 1 crowd and 1 box without an area passed over"
 
 
 def test_pycocotools_reads_the_same_boxes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,7 +208,7 @@ def test_yolo_s_lines_are_boxes_in_shares_of_the_photo(tmp_path: Path) -> None:
         ("dog", (20, 8, 40, 24)),
     ]
     assert not wishes.concerns("empty.jpg")
-    assert wishes.note.endswith("labels: 1 boxes without an area passed over")
+    assert wishes.note.endswith("labels: 1 box without an area passed over")
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_the_command_line_takes_a_folder_and_tells_what_it_passed_over(photos: P
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     told = " ".join(done.stderr.split())
-    assert "labels: 1 boxes without an area passed over" in told and "2 of 8 done, 6 passed over, 2 objects" in told
+    assert "labels: 1 box without an area passed over" in told and "2 of 8 done, 6 passed over, 2 objects" in told
     (labels / "001.txt").write_text("0 .5 .5 .5 .9\n")
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 2 and "prompts was" in " ".join(done.stderr.split())  # other prompts are other settings
