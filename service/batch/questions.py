@@ -84,8 +84,28 @@ class Question(Asks, Protocol):
         ...
 
 
+class AskedOfAll:
+    """A question that is the same for every photo, and by which nobody says what the objects are."""
+
+    def ask(self, name: str, image: OpenImage) -> list[Answer]:
+        """As each of these questions does."""
+        raise NotImplementedError
+
+    def part(self, name: str) -> Asks:
+        """The same for all."""
+        return self
+
+    def concerns(self, name: str) -> bool:
+        """It is asked of all."""
+        return True
+
+    def labels(self) -> list[str]:
+        """Nobody says what they are."""
+        return [UNLABELLED]
+
+
 @dataclass(frozen=True)
-class Everything:
+class Everything(AskedOfAll):
     """All objects; `options` are those of `OpenImage.everything`. Raises SettingsError for wrong ones."""
 
     options: Mapping[str, Any]
@@ -100,25 +120,13 @@ class Everything:
         """All objects, the largest first."""
         return [Answer(mask) for mask in image.everything(**self.options)]  # pyright: ignore[reportArgumentType]
 
-    def part(self, name: str) -> Asks:
-        """The same for all."""
-        return self
-
-    def concerns(self, name: str) -> bool:
-        """It is asked of all."""
-        return True
-
-    def labels(self) -> list[str]:
-        """Nobody says what they are."""
-        return [UNLABELLED]
-
     def describe(self) -> dict[str, Any]:
         """The options that were set."""
         return {"everything": dict(sorted(self.options.items()))}
 
 
 @dataclass(frozen=True)
-class Whole:
+class Whole(AskedOfAll):
     """One object a photo: a click on its middle ("center"), or a box around all of it ("full")."""
 
     kind: str
@@ -129,18 +137,6 @@ class Whole:
         if self.kind == "center":
             return [Answer(image.click(width / 2, height / 2))]
         return [Answer(image.segment(box=(0, 0, width, height)))]
-
-    def part(self, name: str) -> Asks:
-        """The same for all."""
-        return self
-
-    def concerns(self, name: str) -> bool:
-        """It is asked of all."""
-        return True
-
-    def labels(self) -> list[str]:
-        """Nobody says what they are."""
-        return [UNLABELLED]
 
     def describe(self) -> dict[str, Any]:
         """Which of the two."""

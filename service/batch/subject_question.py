@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..formats.result import UNLABELLED
 from ..subject.threshold import MIN_CONFIDENCE, check_confidence
-from .questions import Answer
+from .questions import Answer, AskedOfAll
 
 if TYPE_CHECKING:  # whoever only plans need not wait for torch
     from ..open_image import OpenImage
 
 
 @dataclass(frozen=True)
-class Subject:
+class Subject(AskedOfAll):
     """The one thing a photo is of, as `OpenImage.subject` finds it. Raises SettingsError for another min_confidence."""
 
     min_confidence: float = MIN_CONFIDENCE
@@ -27,18 +26,6 @@ class Subject:
         """The one mask, or none: then the photo is done, without objects."""
         found = image.subject(min_confidence=self.min_confidence)
         return [Answer(found)] if found else []
-
-    def part(self, name: str) -> Subject:
-        """The same for all."""
-        return self
-
-    def concerns(self, name: str) -> bool:
-        """It is asked of all."""
-        return True
-
-    def labels(self) -> list[str]:
-        """Nobody says what they are."""
-        return [UNLABELLED]
 
     def describe(self) -> dict[str, Any]:
         """How sure it has to be."""
