@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..models.frame import Frame
-from ..models.sam import Sam, plain_arithmetic
+from ..models.sam import Sam, plain_arithmetic, resize
 from .provenance import lasting
 
 
@@ -30,6 +30,16 @@ class Network:
         """This network for what it encodes itself."""
         own = {name: value for name, value in self.provenance.items() if name != "embedding"}
         return Network(self.sam, self.digest, self.margin, own)
+
+    @plain_arithmetic
+    def scale(self, pixels: np.ndarray, frame: Frame) -> np.ndarray:
+        """(H, W, 3) uint8 RGB of the frame's window -> what is encoded the same, but is smaller where it can be.
+
+        A GPU scales to fractions of grey levels, which would be more bytes than the picture: there it stays as it is.
+        """
+        if self.sam.device.type != "cpu":
+            return pixels
+        return resize(torch.from_numpy(pixels), frame.scaled_size).contiguous().numpy()
 
     def encode(self, pixels: np.ndarray, frame: Frame) -> Tensor:
         """(H, W, 3) uint8 RGB of the frame's window -> (4096, 256) image tokens."""

@@ -134,15 +134,26 @@ class Segmenter:
 
     def open_together(self, pictures: Sequence[tuple[Picture, Frame]]) -> list[OpenImage]:
         """Encode decoded pictures, each the window its frame tells; on a GPU in one pass."""
-        parts = []
-        for picture, frame in pictures:
-            x0, y0, x1, y1 = frame.window
-            parts.append((np.ascontiguousarray(picture.pixels[y0:y1, x0:x1]), frame))
+        parts = [(_window(picture, frame), frame) for picture, frame in pictures]
         tokens = self._network.encode_each(parts)
         return [
             OpenImage(self._network, PhotoSource(*picture.size, picture), frame, own)
             for (picture, frame), own in zip(pictures, tokens, strict=True)
         ]
+
+    def scale(self, picture: Picture, frame: Frame) -> np.ndarray:
+        """What to encode elsewhere for `open_encoded`: (h, w, 3) uint8, the frame's window or that made smaller."""
+        return self._network.scale(_window(picture, frame), frame)
+
+    def open_encoded(self, picture: Picture, frame: Frame, embedding: np.ndarray) -> OpenImage:
+        """An image that a segmenter with the same settings encoded elsewhere.
+
+        Args:
+            embedding: (256, 64, 64) float32, as `OpenImage.embedding` gives it of what `scale` makes.
+        """
+        sam = self._network.sam
+        tokens = torch.from_numpy(embedding.reshape(256, -1).T.copy()).to(sam.device, sam.dtype)
+        return OpenImage(self._network, PhotoSource(*picture.size, picture), frame, tokens)
 
     def open_many(self, sources: Iterable[object], *, on_error: Skip | None = None) -> Iterator[OpenImage]:
         """Open images one after the other, in order; the next ones are decoded while one is encoded.
@@ -205,6 +216,11 @@ class Segmenter:
             Frame.whole(width, height) if window is None else Frame(*picture.size, window_box(window, width, height))
         )
         return self.open_together([(picture, frame)])[0]
+
+
+def _window(picture: Picture, frame: Frame) -> np.ndarray:
+    x0, y0, x1, y1 = frame.window
+    return np.ascontiguousarray(picture.pixels[y0:y1, x0:x1])
 
 
 def _check(field: str, value: str, known: tuple[str, ...]) -> None:

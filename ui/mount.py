@@ -16,6 +16,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from ..service.http.app import create_app
+from ..service.http.encoders import Encoders
 from ..service.http.settings import ServeSettings
 from ..service.segmenter import Segmenter
 from . import gradio_calls
@@ -27,9 +28,12 @@ from .page import HEAD, STYLE, build_page, theme
 STATIC = Path(__file__).with_name("static")
 
 
-def create_page_app(segmenters: Sequence[Segmenter], settings: ServeSettings) -> FastAPI:
+def create_page_app(
+    segmenters: Sequence[Segmenter], settings: ServeSettings, *, encoders: Encoders | None = None
+) -> FastAPI:
     """The service with the page on it. Not on an event loop. Raises SettingsError as `create_app` does."""
-    return create_app(segmenters, settings, partial(_mount, segmenters=segmenters, settings=settings))
+    attach = partial(_mount, segmenters=segmenters, settings=settings)
+    return create_app(segmenters, settings, attach, encoders=encoders)
 
 
 def _mount(app: FastAPI, segmenters: Sequence[Segmenter], settings: ServeSettings) -> None:

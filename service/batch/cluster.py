@@ -9,39 +9,22 @@ The photos and the output folder must be where all machines find them under the 
 
 from __future__ import annotations
 
-import os
 import pickle
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...models.errors import ClickmaskError, MissingExtraError, SettingsError, StoppedError
-from ..provenance import lasting
+from ...models.errors import ClickmaskError, StoppedError
+from ..cluster.connect import MakeOpener, Share, connected
+from ..provenance import check_equal
 from .fleet import Fleet
 from .journal import Record
 from .task import Errand, Note, Task
 from .worker_process import OpenSegmenter
 
-if TYPE_CHECKING:
-    pass
-
-LOCAL = "local"
 _CHUNKS_EACH = 64  # that an actor does in a run, if there are photos enough
-_LEAST, _MOST = (
-    8,
-    256,
-)  # photos a chunk: an actor is idle for a moment after each, and what a lost one did is done again
-
-MakeOpener = Callable[[int], OpenSegmenter]  # for a number of threads
-
-
-@dataclass(frozen=True)
-class Share:
-    """What an actor takes of its machine."""
-
-    cpus: int
-    gpus: int
+# Photos a chunk: an actor is idle for a moment after each, and what a lost one did is done again.
+_LEAST, _MOST = 8, 256
 
 
 @contextmanager
@@ -51,17 +34,8 @@ def cluster(address: str, make_opener: MakeOpener, workers: int | None) -> Gener
     workers: how many actors; None is one for each GPU or, where there are none, for each machine.
     Raises MissingExtraError without Ray, SettingsError when there is no such cluster or it is too small.
     """
-    ray = _ray()
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray would report to its makers
-    try:
-        ray.init(address, include_dashboard=False if address == LOCAL else None, log_to_driver=False)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise SettingsError(f"--ray {address}: there is no such Ray cluster: {error}") from None
-    try:
-        share, count = _shares(ray.nodes(), workers)
+    with connected(address, workers) as (share, count):
         yield Cluster(make_opener(share.cpus), share, count)
-    finally:
-        ray.shutdown()
 
 
 class Cluster:
@@ -111,7 +85,7 @@ class Cluster:
         jobs = ray.data.from_items([{"chunk": chunk} for chunk in chunks], override_num_blocks=len(chunks))
         done = jobs.map_batches(
             _Actor,
-            fn_constructor_args=(self._opener, task, lasting(self.provenance)),
+            fn_constructor_args=(self._opener, task, self.provenance),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=self._count, max_tasks_in_flight_per_actor=2),
             num_cpus=self._share.cpus,
@@ -134,19 +108,11 @@ class _Actor:
         """A chunk's records, or what made the process give up."""
         found: list[Record | ClickmaskError] = []
         try:
-            self._check()
+            check_equal(self._fleet.provenance, self._expected)
             self._fleet.work(self._task, pickle.loads(batch["chunk"][0]), found.append)
         except ClickmaskError as error:
             found.append(error)
         return {"found": [pickle.dumps(item) for item in found]}
-
-    def _check(self) -> None:
-        own = lasting(self._fleet.provenance)
-        changes = [
-            f"{key} is {own.get(key)}, not {value}" for key, value in self._expected.items() if own[key] != value
-        ]
-        if changes:
-            raise SettingsError(f"the machines of the cluster differ ({'; '.join(changes)}): results would be mixed")
 
 
 def _provenance(opener: OpenSegmenter) -> dict[str, Any] | ClickmaskError:
@@ -154,28 +120,3 @@ def _provenance(opener: OpenSegmenter) -> dict[str, Any] | ClickmaskError:
         return opener().provenance
     except ClickmaskError as error:
         return error
-
-
-def _ray() -> Any:
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MissingExtraError(f"--ray needs Ray ({error}): pip install 'clickmask[ray]'") from None
-    return ray
-
-
-def _shares(nodes: Sequence[Mapping[str, Any]], workers: int | None) -> tuple[Share, int]:
-    """What each actor takes, and how many there are."""
-    alive = [node["Resources"] for node in nodes if node["Alive"]]
-    gpus = int(sum(node.get("GPU", 0) for node in alive))
-    cpus = [int(node.get("CPU", 0)) for node in alive if node.get("CPU", 0) >= 1]
-    if gpus:
-        return Share(1, 1), min(workers or gpus, gpus)
-    count = workers or len(cpus)
-    if sum(cpus) < count or not cpus:
-        raise SettingsError(f"--ray: {count} workers need a CPU each, the cluster has {sum(cpus)}")
-    each = max(1, sum(cpus) // count)
-    while sum(node // each for node in cpus) < count:  # an actor lies on one machine
-        each -= 1
-    return Share(each, 0), count

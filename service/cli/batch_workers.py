@@ -53,15 +53,15 @@ def open_workers(settings: Settings, crew: Crew, *, quiet: bool) -> AbstractCont
     if crew.ray is not None:
         from ..batch.cluster import cluster
 
-        return cluster(crew.ray, partial(_opener, settings), crew.workers)
+        return cluster(crew.ray, partial(opener, settings), crew.workers)
     _fetch(settings, quiet=quiet)
     places = (settings.device,) if crew.devices is None else _found(crew.devices)
     count = crew.workers or 1
     threads = max(1, (os.cpu_count() or 1) // count) if count > 1 else None
-    return fleet([_opener(replace(settings, device=place), threads) for place in places for _ in range(count)])
+    return fleet([opener(replace(settings, device=place), threads) for place in places for _ in range(count)])
 
 
-def _opener(settings: Settings, threads: int | None) -> Callable[[], Segmenter]:
+def opener(settings: Settings, threads: int | None) -> Callable[[], Segmenter]:
     return partial(_open, settings, threads)
 
 

@@ -19,6 +19,7 @@ from . import serve_options as s
 from .config import ConfigFileHere
 from .progress import download_bar
 from .quantities import Size
+from .serve_away import Away
 from .settings import Settings
 from .shell import say
 
@@ -73,6 +74,8 @@ def serve(
     batch_queue: limit.BatchQueue = 8,
     batch_keep: limit.BatchKeep = 24 * 3600.0,
     devices: s.Devices = "auto",
+    ray: s.Ray = None,
+    ray_replicas: s.RayReplicas = None,
     model: o.Model = "vit_t",
     precision: o.PrecisionOption = "auto",
     fit: o.FitOption = "auto",
@@ -83,9 +86,8 @@ def serve(
     config: ConfigFileHere = None,
 ) -> None:
     """Answer over HTTP: many people, one model."""
-    options = locals()  # the arguments, by name
     require_extra("serve", _EXTRA)
-    run_service(options, _service_alone, {"docs": "/docs"})
+    run_service(locals(), _service_alone, {"docs": "/docs"})
 
 
 def _service_alone() -> AppMaker:
@@ -108,7 +110,8 @@ def run_service(options: Mapping[str, Any], find_maker: Callable[[], AppMaker], 
     """
     settings = serve_settings(options)
     model = Settings(*(options[name] for name in ("model", "devices", "precision", "fit", "refine", "cache_dir")))
-    _serve(settings, model, options["log_level"], find_maker, pages)
+    away = Away(options["ray"], options["ray_replicas"], options["devices"])
+    _serve(settings, model, options["log_level"], find_maker, pages, away)
 
 
 def serve_settings(options: Mapping[str, Any]) -> ServeSettings:
@@ -164,6 +167,7 @@ def _serve(
     log_level: s.Level,
     find_maker: Callable[[], AppMaker],
     pages: Mapping[str, str],
+    away: Away,
 ) -> NoReturn:
     """Check and bind first, load second: what cannot work is said at once, and nobody is let in before all is there."""
     from ..http.access.ways import open_callers
@@ -183,12 +187,14 @@ def _serve(
     from ..http.server import run
 
     configure_logging(log_level)
-    app = find_maker()(segmenters, settings)
     root = settings.root_path
     place = (
         f"{address(settings.host, sockets)}{root} ({', '.join(f'{name}: {root}{at}' for name, at in pages.items())})"
     )
-    code = run(app, settings, app.state.health, sockets, lambda: _announce(segmenters, place))
+    with away.encoders(models, segmenters[0].provenance, sockets[0].getsockname()[1]) as encoders:
+        signal.signal(signal.SIGTERM, _stop_loading)  # Ray has one of its own
+        app = find_maker()(segmenters, settings, encoders=encoders)
+        code = run(app, settings, app.state.health, sockets, lambda: _announce(segmenters, place))
     logging.shutdown()
     sys.stderr.flush()
     os._exit(code)  # not by way of the interpreter: a thread still inside torch would abort the process

@@ -182,6 +182,25 @@ Devices = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Encode on a Ray cluster: its address, auto, or local for one of this machine alone.",
+        envvar="CLICKMASK_RAY",
+        rich_help_panel=_MODEL,
+    ),
+]
+RayReplicas = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="NUMBER",
+        help="How many replicas on the cluster hold the model; otherwise one for each GPU, or else for each machine.",
+        envvar="CLICKMASK_RAY_REPLICAS",
+        rich_help_panel=_MODEL,
+    ),
+]
 Drain = Annotated[
     float,
     typer.Option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,6 +22,7 @@ from .access.ways import open_callers
 from .batches import routes as batch_routes
 from .batches.board import Board
 from .context import get_context
+from .encoders import Encoders
 from .errors import ApiError, from_clickmask
 from .front_door import FrontDoor
 from .health import Health
@@ -35,24 +36,38 @@ from .security_headers import SecurityHeaders
 from .service import Service
 from .settings import ServeSettings
 
-AppMaker = Callable[[Sequence[Segmenter], ServeSettings], FastAPI]
+
+class AppMaker(Protocol):
+    """What makes an app: `create_app`, or one that adds to it."""
+
+    def __call__(
+        self, segmenters: Sequence[Segmenter], settings: ServeSettings, *, encoders: Encoders | None = None
+    ) -> FastAPI:
+        """See `create_app`."""
+        ...
+
 
 _log = logging.getLogger("clickmask.requests")
 _HTTP_CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
 def create_app(
-    segmenters: Sequence[Segmenter], settings: ServeSettings, attach: Callable[[FastAPI], object] | None = None
+    segmenters: Sequence[Segmenter],
+    settings: ServeSettings,
+    attach: Callable[[FastAPI], object] | None = None,
+    *,
+    encoders: Encoders | None = None,
 ) -> FastAPI:
     """The service as an ASGI app, for one segmenter a device (all of one model).
 
     attach: adds what else is to be answered, as the click page; it comes inside all layers, as the routes do.
+    encoders: who encodes what callers open, instead of the segmenters' devices.
 
     Its `state` has `service`, `health` and `metrics`, and `pages`: the paths that people open, for `attach` to add to.
     Raises SettingsError: a setting, or a file it names, is no good.
     """
     health, metrics = Health(), Metrics()
-    service = Service(segmenters, settings, health, metrics)
+    service = Service(segmenters, settings, health, metrics, encoders)
     app = FastAPI(
         title="clickmask",
         version=version(),

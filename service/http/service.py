@@ -25,12 +25,14 @@ from ..threads import in_own_thread
 from .admission import Gate, Ticket
 from .asking import Asking
 from .decoding.pool import DecodePool
-from .engine import ENCODE, STEP, Encode, Engine
+from .encoders import Away, Encoders
+from .encodings import Encodings, freest
+from .engine import ENCODE, STEP, Engine
 from .errors import ApiError, from_clickmask
 from .flights import Flights
 from .health import Health
 from .keys import Keys
-from .lane import Done, Lane, Rank
+from .lane import Lane, Rank
 from .metrics import Metrics
 from .searches import Searches
 from .secret import load_secret
@@ -50,8 +52,14 @@ class Service:
     """One model, its lanes, and what callers left with it. Made, used and closed on one event loop."""
 
     def __init__(
-        self, segmenters: Sequence[Segmenter], settings: ServeSettings, health: Health, metrics: Metrics
+        self,
+        segmenters: Sequence[Segmenter],
+        settings: ServeSettings,
+        health: Health,
+        metrics: Metrics,
+        encoders: Encoders | None = None,
     ) -> None:
+        """`encoders`: who encodes what callers open, instead of the segmenters' devices."""
         self.settings, self.health, self.metrics = settings, health, metrics
         self.provenance = segmenters[0].provenance
         limits = settings.limits
@@ -61,6 +69,8 @@ class Service:
         self.lanes = [
             Lane(engine.run, engine.together, self._count, f"lane-{n}") for n, engine in enumerate(self.engines)
         ]
+        away = [] if encoders is None else self._lanes_away(segmenters[0], encoders)
+        self._encodings = Encodings(self.store, self.lanes, away)
         self.decoders = DecodePool(settings.decoders, limits.pixels, metrics.decoder_restarted)
         self.gate = Gate(limits, lambda: self._wait(Rank.CLICK))
         self.opens = Gate(limits, lambda: self._wait(Rank.OPEN))
@@ -71,10 +81,13 @@ class Service:
         self._decoding = Turns(settings.decoders.count)
         self._entries: Flights[Entry] = Flights()
         self._pictures: Flights[Picture] = Flights()
-        self._encoding: dict[str, asyncio.Future[Done]] = {}
         self._watch()
         kept = ("model", "digest", "precision", "fit", "refine")
         self._model = repr([self.provenance[name] for name in kept])
+
+    def _lanes_away(self, segmenter: Segmenter, encoders: Encoders) -> list[Lane]:
+        away = Away(segmenter, encoders)
+        return [Lane(away.run, away.together, self._count, f"encoding-{n}") for n in range(encoders.at_once)]
 
     def _watch(self) -> None:
         metrics, store = self.metrics, self.store
@@ -96,7 +109,7 @@ class Service:
         """End lanes, workers and threads."""
         self.health.ready = False
         self._caretaker.cancel()
-        await asyncio.to_thread(lambda: [lane.close() for lane in self.lanes])
+        await asyncio.to_thread(lambda: [lane.close() for lane in {*self.lanes, *self._encodings.lanes}])
         await self.decoders.close()
 
     async def _look_after(self) -> None:
@@ -157,8 +170,7 @@ class Service:
     async def embedding(self, entry: Entry, rank: Rank) -> OpenImage:
         """An entry's embedding, waited for at this rank. Raises ApiError 410 when it was dropped meanwhile."""
         if not entry.image.done():
-            if entry.key in self._encoding:
-                self.lanes[entry.lane].promote(self._encoding[entry.key], max(Rank.OPEN, rank))
+            self._encodings.promote(entry.key, max(Rank.OPEN, rank))
             await asyncio.wait([entry.image])
         if entry.image.cancelled():
             raise self.store.keys.check(entry.key, entry.caller, "image_gone")
@@ -195,8 +207,8 @@ class Service:
             entry = self.store.find(key, caller)
         except ApiError:
             return None
-        if not ahead and key in self._encoding:
-            self.lanes[entry.lane].promote(self._encoding[key], Rank.OPEN)
+        if not ahead:
+            self._encodings.promote(key, Rank.OPEN)
         return entry
 
     async def _open(self, key: str, caller: str, data: bytes, ahead: bool) -> Entry:
@@ -214,7 +226,7 @@ class Service:
         except BaseException:
             ticket.give_back()
             raise
-        self._encode(entry, picture, Rank.PREFETCH if ahead else Rank.OPEN, ticket)
+        self._encodings.begin(entry, picture, Rank.PREFETCH if ahead else Rank.OPEN, ticket)
         return entry
 
     async def _open_window(self, key: str, image: Entry, frame: Frame, picture: Picture) -> Entry:
@@ -225,38 +237,12 @@ class Service:
         except BaseException:
             ticket.give_back()
             raise
-        self._encode(entry, picture, Rank.OPEN, ticket)
+        self._encodings.begin(entry, picture, Rank.OPEN, ticket)
         return entry
 
     def _entry(self, key: str, caller: str, frame: Frame, data: bytes | None, parent: Entry | None) -> Entry:
-        waiting = [lane.waiting() for lane in self.lanes]
-        lane = parent.lane if parent else waiting.index(min(waiting))
+        lane = parent.lane if parent else self.lanes.index(freest(self.lanes))
         return Entry(key, caller, frame, data, parent, lane, asyncio.get_running_loop().create_future())
-
-    def _encode(self, entry: Entry, picture: Picture, rank: Rank, ticket: Ticket) -> None:
-        """Queue the encoding; entry and ticket are looked after until it is done, whoever waits."""
-        work = self.lanes[entry.lane].submit(rank, entry.caller, ENCODE, Encode(picture, entry.frame))
-        self._encoding[entry.key] = work
-        self.store.pin(entry)
-        entry.image.add_done_callback(lambda image: work.cancel() if image.cancelled() else None)
-        work.add_done_callback(partial(self._encoded, entry, ticket))
-
-    def _encoded(self, entry: Entry, ticket: Ticket, work: asyncio.Future[Done]) -> None:
-        ticket.give_back()
-        if self._encoding.get(entry.key) is work:  # not that of one who came after it was dropped
-            del self._encoding[entry.key]
-        self.store.unpin(entry)
-        error = None if work.cancelled() else work.exception()
-        if entry.image.done():  # it was dropped meanwhile
-            return
-        if work.cancelled():
-            self.store.forget(entry)
-        elif error is not None:
-            entry.image.set_exception(error)
-            entry.image.exception()  # looked at: whoever asks gets it too, but perhaps nobody does
-            self.store.forget(entry)
-        else:
-            entry.image.set_result(work.result().value)
 
     async def _decode_again(self, root: Entry) -> Picture:
         assert root.data is not None, "an image has its file"
@@ -267,9 +253,9 @@ class Service:
 
     def _wait(self, rank: Rank) -> float:
         """Seconds until a place should be free."""
-        inside = self.opens.inside if rank == Rank.OPEN else self.gate.inside
-        costs = [lane.load.mean(rank) for lane in self.lanes]
-        return inside * sum(costs) / len(costs) / len(costs)
+        gate, lanes = (self.opens, self._encodings.lanes) if rank == Rank.OPEN else (self.gate, self.lanes)
+        costs = [lane.load.mean(rank) for lane in lanes]
+        return gate.inside * sum(costs) / len(costs) / len(costs)
 
     def _count(self, kind: Hashable, waits: Sequence[float], seconds: float) -> None:
         metrics = self.metrics

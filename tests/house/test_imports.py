@@ -26,6 +26,7 @@ MODULE_OF = {
 EXTRAS_OF = {
     ("service", "batch"): ("cloud", "ray"),
     ("service", "client"): ("client",),
+    ("service", "cluster"): ("ray",),
     ("service", "http"): ("serve",),
     ("service", "shards"): ("shards",),
     ("ui",): ("ui", "serve"),

@@ -19,6 +19,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from decoders import decoders
 from load import (
     PATIENCE,
     HeldSegmenter,
@@ -102,7 +103,7 @@ def _seventeen_high() -> bytes:
 
 @LINUX
 def test_decoder_that_is_killed_costs_the_one_request_it_worked_for(url: str, app: Any) -> None:
-    workers = psutil.Process().children()
+    workers = decoders()
 
     async def ask() -> list[Seen]:
         async with client_of(url) as client:
@@ -131,7 +132,7 @@ def test_decoders_killed_at_random_moments_harm_nobody_else(url: str, app: Any) 
     async def kill() -> None:
         for _ in range(5):
             await asyncio.sleep(draw.uniform(0.1, 0.7))
-            alive = [one for one in psutil.Process().children() if one.status() != psutil.STATUS_ZOMBIE]
+            alive = decoders()
             if alive:
                 kills.append(1)
                 draw.choice(alive).kill()
@@ -213,7 +214,7 @@ def test_broken_device_ends_the_process_with_70_for_whoever_starts_it_again(tmp_
     async def ask(url: str) -> list[Seen]:
         async with client_of(url) as client:
             image = (await upload(client, strip(1))).body["id"]
-            before = await asyncio.gather(*(click(client, image) for _ in range(4)))
+            before = await asyncio.gather(*(click(client, image) for _ in range(8)))
             assert {one.status for one in before} == {200}
             waiting = [asyncio.create_task(click(client, image)) for _ in range(8)]
             opened = await upload(client, _seventeen_high())

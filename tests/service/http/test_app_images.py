@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 import numpy as np
-import psutil
 import pytest
 from app_under_test import Running, as_png, error_of, marked, running, upload
+from decoders import decoders
 from mutations import seeds
 from PIL import Image
 from serving import wait_until
@@ -260,19 +260,19 @@ def test_a_window_does_not_outlive_an_image_forgotten_meanwhile(
 ) -> None:
     key, gate = upload(client, as_png(strip)), service.app.state.service.gate
     service.app.state.service.store.pixels.clear()
-    decoders = psutil.Process().children()
-    for decoder in decoders:
+    held = decoders()
+    for decoder in held:
         decoder.suspend()  # the window waits for the image's pixels
     try:
         with ThreadPoolExecutor(1) as pool:
             window = pool.submit(client.post, f"/v1/images/{key}/windows", json={"box": [0, 0, 9, 9]})
             wait_until(lambda: gate.inside == 1)
             assert client.delete(f"/v1/images/{key}").status_code == 204
-            for decoder in decoders:
+            for decoder in held:
                 decoder.resume()
             error_of(window.result(), 410, "image_gone")
     finally:
-        for decoder in decoders:
+        for decoder in held:
             decoder.resume()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from decoders import decoders
 from mutations import seeds
 from PIL import Image
 
@@ -43,15 +44,9 @@ def _with_pool(use: Callable[[DecodePool], Awaitable[Any]], count: int = 1, max_
     return asyncio.run(run())
 
 
-def _workers() -> list[psutil.Process]:
-    return [
-        child for child in psutil.Process().children() if any("decoding.worker" in part for part in child.cmdline())
-    ]
-
-
 def _kill_idle() -> None:
     """Kill a decoder that does nothing, and return when it is dead: in between, it might still be given a job."""
-    worker = _workers()[0]
+    worker = decoders()[0]
     worker.kill()
     os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
 
@@ -108,7 +103,7 @@ def test_any_buffer_will_do(photo_path: Any) -> None:
 @linux
 def test_a_decoder_holds_opencv_and_not_torch() -> None:
     async def libraries(pool: DecodePool) -> str:
-        return " ".join(part.path for part in _workers()[0].memory_maps())
+        return " ".join(part.path for part in decoders()[0].memory_maps())
 
     found = _with_pool(libraries)
     assert "cv2" in found
@@ -118,7 +113,7 @@ def test_a_decoder_holds_opencv_and_not_torch() -> None:
 @linux
 def test_a_decoder_may_write_no_file_and_leave_no_core() -> None:
     async def limits(pool: DecodePool) -> list[tuple[int, int]]:
-        worker = _workers()[0]
+        worker = decoders()[0]
         return [worker.rlimit(name) for name in (psutil.RLIMIT_FSIZE, psutil.RLIMIT_CORE, psutil.RLIMIT_NOFILE)]
 
     assert _with_pool(limits) == [(0, 0), (0, 0), (16, 16)]
@@ -143,7 +138,7 @@ def test_files_threads_and_processes_are_given_back() -> None:
 
     def counts() -> tuple[int, int, int]:
         this = psutil.Process()
-        return this.num_fds(), threading.active_count(), len(this.children())
+        return this.num_fds(), threading.active_count(), len(decoders())
 
     async def decode_many(pool: DecodePool) -> tuple[int, int, int]:
         await asyncio.gather(*(pool.decode(data) for _ in range(20)))
@@ -225,7 +220,7 @@ def test_closing_answers_who_waits_and_ends_every_process() -> None:
     answers = asyncio.run(close_early())
     assert all(isinstance(answer, Picture) or answer.status == 503 for answer in answers)
     assert isinstance(answers[-1], ApiError)
-    assert not _workers()
+    assert not decoders()
 
 
 def test_a_decoder_that_cannot_start_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +228,7 @@ def test_a_decoder_that_cannot_start_is_told_at_the_start(monkeypatch: pytest.Mo
         monkeypatch.setattr(sys, "executable", executable)
         with pytest.raises(ClickmaskError, match=r"python -m clickmask\.service\.http\.decoding\.worker"):
             asyncio.run(DecodePool(Decoders(), MAX_PIXELS).start())
-    assert not psutil.Process().children()
+    assert not decoders()
 
 
 @linux
@@ -254,10 +249,10 @@ asyncio.run(main())
     path = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", code], env=path, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
-        decoders = [psutil.Process(int(pid)) for pid in server.stdout.readline().split()]
-        assert len(decoders) == 2
+        found = [psutil.Process(int(pid)) for pid in server.stdout.readline().split()]
+        assert len(found) == 2
         server.kill()
-    assert psutil.wait_procs(decoders, timeout=10)[1] == []
+    assert psutil.wait_procs(found, timeout=10)[1] == []
 
 
 @linux

@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from decoders import decoders
 from mutations import KINDS, mutate, seeds
 from PIL import Image
 
@@ -43,7 +44,7 @@ class _Trial:
 
     @property
     def workers(self) -> list[psutil.Process]:
-        return psutil.Process().children()
+        return decoders()
 
     async def begin(self, count: int) -> list[asyncio.Task[Picture]]:
         """Requests that have come to the (stopped) processes, or stand behind those that have."""

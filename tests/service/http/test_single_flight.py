@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-import psutil
 import pytest
+from decoders import decoders
 from load import HeldSegmenter, Seen, app_of, click, client_of, figure, send, strip, upload
 from serving import serve, wait_until
 
@@ -53,7 +53,7 @@ def _encodes(app: Any) -> float:
 @contextmanager
 def _decoders_held() -> Iterator[Callable[[], None]]:
     """No image is decoded within, until what this gives is called."""
-    workers = psutil.Process().children()
+    workers = decoders()
 
     def release() -> None:
         for worker in workers:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
+from decoders import decoders
 from load import HeldSegmenter, Seen, Step, app_of, click, client_of, closed_loop, figure, strip, upload
 from serving import serve, wait_until
 
@@ -130,7 +130,7 @@ def test_uploads_of_clients_that_left_are_never_encoded(
     url: str, app: Any, segmenter: HeldSegmenter, leave: bool
 ) -> None:
     service = app.state.service
-    workers = psutil.Process().children()
+    workers = decoders()
     encoded, things = figure(app, "inference_count_total", kind="encode"), service.store.images.counts().things
 
     async def send() -> None:

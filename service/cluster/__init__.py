@@ -1,0 +1,1 @@
+"""Clusters: machines that Ray makes one of."""
