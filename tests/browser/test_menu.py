@@ -209,7 +209,15 @@ def test_a_long_press_opens_it_and_it_stays_in_a_narrow_window(narrow: Screen) -
     assert [thing["id"] for thing in narrow.objects()] == [1]
 
 
-@pytest.mark.parametrize("corner", [(0, 0), (681, 0), (0, 1023), (681, 1023)])
+@pytest.mark.parametrize(
+    "corner",
+    [
+        pytest.param((0, 0), marks=pytest.mark.soak),
+        pytest.param((681, 0), marks=pytest.mark.soak),
+        (0, 1023),
+        (681, 1023),
+    ],
+)
 def test_it_stays_in_the_window_at_every_corner(two: Screen, corner: tuple[int, int]) -> None:
     two.page.set_viewport_size({"width": 700, "height": 500})
     two.page.wait_for_timeout(200)  # a window that changes its size closes menus

@@ -50,7 +50,14 @@ def _palette(path: Path) -> Path:
 KINDS = {"large.jpg": _portrait, "turned.jpg": _rotated, "grey.png": _grey, "palette.gif": _palette, "tiff.tif": _grey}
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "large.jpg",
+        "turned.jpg",
+        *(pytest.param(name, marks=pytest.mark.soak) for name in ("grey.png", "palette.gif", "tiff.tif")),
+    ],
+)
 def test_the_mask_sits_where_the_click_was(desk: Screen, segmenter: Segmenter, tmp_path: Path, name: str) -> None:
     path = KINDS[name](tmp_path / name)
     desk.take(path)

@@ -126,6 +126,7 @@ def test_work_is_kept_in_the_folder_and_is_there_in_any_browser(browser: Browser
     ]
 
 
+@pytest.mark.soak
 def test_undo_survives_a_reload_and_what_was_not_sent_is_sent_later(browser: Browser, tmp_path: Path) -> None:
     folder = _fill(tmp_path / "photos")
     words = ["--project", str(folder)]
@@ -153,6 +154,7 @@ def test_undo_survives_a_reload_and_what_was_not_sent_is_sent_later(browser: Bro
                 assert len(again.objects()) == 1
 
 
+@pytest.mark.soak
 def test_own_work_is_known_again_though_the_answer_to_it_was_lost(browser: Browser, project: Desk) -> None:
     def lose(route: Route) -> None:
         if project.kept("2 dogs.jpg") is None:
@@ -175,6 +177,7 @@ def test_own_work_is_known_again_though_the_answer_to_it_was_lost(browser: Brows
         assert not again.page.is_visible("text=Somebody else has saved work")
 
 
+@pytest.mark.soak
 def test_the_newer_of_two_is_shown_by_version(browser: Browser, project: Desk) -> None:
     with screen(browser, project.url) as desk:
         _ready(desk, "2 dogs.jpg")
@@ -234,6 +237,7 @@ def test_work_that_cannot_be_read_is_told_and_never_written_over(browser: Browse
         assert path.read_text() == '{"clickmask": 99}' and len(desk.objects()) == 1
 
 
+@pytest.mark.soak
 def test_all_photos_leave_as_files_those_that_were_not_opened_too(browser: Browser, project: Desk) -> None:
     with screen(browser, project.url) as desk:
         for name in ("2 dogs.jpg", "10 clock.jpg"):
@@ -250,6 +254,7 @@ def test_all_photos_leave_as_files_those_that_were_not_opened_too(browser: Brows
         assert [row["file_name"] for row in document["images"]] == ["2 dogs.jpg", "10 clock.jpg"]
 
 
+@pytest.mark.soak
 def test_closing_a_photo_leaves_its_work_in_the_folder(browser: Browser, project: Desk) -> None:
     with screen(browser, project.url) as desk:
         _ready(desk, "2 dogs.jpg")

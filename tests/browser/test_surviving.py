@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
+import pytest
 from page_server import serving
 from playwright.sync_api import Browser
 from screen import PHOTOS, Screen, screen
@@ -70,6 +71,7 @@ def test_what_was_forgotten_is_asked_again_and_the_answers_are_the_same(desk: Sc
     assert _shown(desk) == expected
 
 
+@pytest.mark.soak
 def test_work_goes_on_when_the_server_is_killed_and_started_again(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path) as first:
         port = int(first.url.rsplit(":", 1)[1])

@@ -94,7 +94,7 @@ def test_mps_is_not_trusted_with_bfloat16() -> None:
     assert not has_native_bfloat16(torch.device("mps"))
 
 
-@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["float32", pytest.param("bfloat16", marks=pytest.mark.soak)])
 def test_named_precision_is_used_without_a_check(checkpoint: Checkpoint, facts: Facts, name: str) -> None:
     sam = build_sam(checkpoint, CPU, name, facts)
     assert sam.dtype == getattr(torch, name)
@@ -123,6 +123,7 @@ def _no_second_check(*_: object) -> float:
     raise AssertionError("the check was to be remembered")
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("native")
 def test_auto_is_bfloat16_where_native_and_the_check_is_made_once(
     checkpoint: Checkpoint, facts: Facts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -145,6 +146,7 @@ class _BrokenWhenQuick(Sam):
             tokens.data = -tokens  # not in place: the memory is the checkpoint's
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("native")
 def test_other_masks_in_bfloat16_fall_back_to_float32_with_a_warning_and_are_remembered(
     checkpoint: Checkpoint, facts: Facts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -161,7 +163,14 @@ def test_other_masks_in_bfloat16_fall_back_to_float32_with_a_warning_and_are_rem
 
 
 @pytest.mark.usefixtures("native")
-@pytest.mark.parametrize(("agreement", "dtype"), [(0.5, torch.float32), (0.95, torch.bfloat16), (1.0, torch.bfloat16)])
+@pytest.mark.parametrize(
+    ("agreement", "dtype"),
+    [
+        (0.5, torch.float32),
+        pytest.param(0.95, torch.bfloat16, marks=pytest.mark.soak),
+        pytest.param(1.0, torch.bfloat16, marks=pytest.mark.soak),
+    ],
+)
 def test_remembered_agreement_decides(
     checkpoint: Checkpoint, facts: Facts, agreement: float, dtype: torch.dtype
 ) -> None:
@@ -169,6 +178,7 @@ def test_remembered_agreement_decides(
     assert build_sam(checkpoint, CPU, "auto", facts).dtype == dtype
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("native")
 def test_cache_folder_that_cannot_be_written_costs_the_check_at_every_start(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -100,7 +100,10 @@ def _check_same(theirs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> Non
         assert np.abs(np.subtract(other["bbox"], one["bbox"])).max() <= 2
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param(OPTIONS[name], id=name, marks=[pytest.mark.soak] if name == "crops" else []) for name in OPTIONS],
+)
 def test_records_are_those_of_the_original_in_their_order(sam: Any, dogs: np.ndarray, options: dict[str, Any]) -> None:
     _check_same(Theirs(sam, **options).generate(dogs), SamAutomaticMaskGenerator(sam, **options).generate(dogs))
 
@@ -209,6 +212,7 @@ def test_numbers_that_make_no_sense_are_named(sam: Any, options: dict[str, Any])
         SamAutomaticMaskGenerator(sam, **options)
 
 
+@pytest.mark.soak
 def test_thresholds_below_zero_ask_nothing_as_in_the_original(sam: Any, dogs: np.ndarray) -> None:
     below = SamAutomaticMaskGenerator(sam, 1, pred_iou_thresh=-1, stability_score_thresh=-0.5).generate(dogs)
     nothing = SamAutomaticMaskGenerator(sam, 1, pred_iou_thresh=0, stability_score_thresh=0).generate(dogs)

@@ -80,6 +80,7 @@ def _answer(images: list[OpenImage], calls: list[tuple[Any, ...]]) -> list[list[
     return [call(images[which], x, y) for call, which, x, y in calls]
 
 
+@pytest.mark.soak
 def test_eight_threads_of_fifty_mixed_calls_get_the_bits_that_one_thread_gets(images: list[OpenImage]) -> None:
     calls = _calls()
     alone = _answer(images, calls)

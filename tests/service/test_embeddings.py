@@ -52,6 +52,7 @@ def test_window_keeps_its_place(image: OpenImage, strip_segmenter: Segmenter, tm
     assert np.array_equal(loaded.click(600, 30).pixels, window.click(600, 30).pixels)
 
 
+@pytest.mark.soak
 def test_bfloat16_embedding_is_kept_as_it_is(strip: np.ndarray, cache_folder: Path, tmp_path: Path) -> None:
     quick = Segmenter(device="cpu", precision="bfloat16", fit="rectangle", cache_dir=cache_folder)
     image = quick.open(strip)
@@ -61,6 +62,7 @@ def test_bfloat16_embedding_is_kept_as_it_is(strip: np.ndarray, cache_folder: Pa
     assert loaded.provenance == image.provenance
 
 
+@pytest.mark.soak
 def test_embedding_of_other_settings_is_named_beside_those_that_decode(
     strip: np.ndarray, strip_segmenter: Segmenter, cache_folder: Path, tmp_path: Path
 ) -> None:

@@ -21,7 +21,10 @@ def _growth(kind: str, warm_up: int, count: int, folder: Path) -> int:
     return int(done.stdout)
 
 
-@pytest.mark.parametrize("kind", ["one after the other", "kept but closed", "open_many"])
+@pytest.mark.parametrize(
+    "kind",
+    ["one after the other", *(pytest.param(kind, marks=pytest.mark.soak) for kind in ("kept but closed", "open_many"))],
+)
 def test_forty_images_take_the_room_of_a_few(kind: str, tmp_path: Path) -> None:
     assert _growth(kind, 16, 40, tmp_path) < 12 * EMBEDDING
 

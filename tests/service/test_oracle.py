@@ -180,6 +180,7 @@ def test_click_returns_the_candidate_that_the_original_scores_best(dogs: OpenIma
     np.testing.assert_allclose(mask.logits, theirs.logits[mask.index], rtol=0, atol=1e-3)
 
 
+@pytest.mark.soak
 def test_bfloat16_square_gives_nearly_the_original_masks(cache_folder: Path, cases: list[Case]) -> None:
     quick = Segmenter(device="cpu", precision="bfloat16", fit="square", cache_dir=cache_folder)
     ious: list[float] = []

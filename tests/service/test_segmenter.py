@@ -222,6 +222,7 @@ def _torch_state() -> dict[str, object]:
     return {name: ask() for name, ask in names.items()}
 
 
+@pytest.mark.soak
 def test_no_global_state_of_torch_is_changed(tmp_path: Path, strip: np.ndarray) -> None:
     before = _torch_state()
     image = Segmenter(device="cpu", precision="bfloat16", fit="rectangle", cache_dir=tmp_path).open(strip)

@@ -140,6 +140,7 @@ def _has_nothing_left(service: Running) -> None:
     assert not gradio.state_holder.session_data and len(gradio.get_blocks()._queue) == 0
 
 
+@pytest.mark.soak
 def test_sessions_leave_nothing_behind(segmenter: Segmenter, tmp_path: Path, strip: np.ndarray) -> None:
     with running(segmenter, tmp_path, access=Access(public=True), make=create_page_app) as service:
         _sessions(service, strip, range(20))

@@ -90,7 +90,7 @@ def test_twenty_kills_of_two_hundred_photos(
 
 
 @UNIX
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
 def test_an_interrupt_stops_it_soon_and_it_goes_on(
     number: signal.Signals, make: Callable[[Path, int], None], tmp_path: Path, segment: Run, start: Start
 ) -> None:

@@ -67,6 +67,7 @@ def _same(there: RemoteFound[Any], here: Found) -> None:
         assert mask.prompt.points == expected.prompt.points
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "options",
     [

@@ -94,6 +94,7 @@ def test_proposals_are_chosen_from_again_and_again_as_everything_would(image: Op
     assert _bits(proposals.filter(**LOW)) == _bits(found) and len(proposals) >= len(found)
 
 
+@pytest.mark.soak
 def test_tiles_are_chosen_from_as_everything_would(image: OpenImage) -> None:
     """With parts to join: what the lower floors kept besides must not matter."""
     tiles: dict[str, Any] = {"points_per_side": 4, "tiles": 256, "whole": False}

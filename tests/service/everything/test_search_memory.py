@@ -21,6 +21,7 @@ def _measured(*arguments: object) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.soak
 def test_a_hundred_megapixels_in_tiles_take_no_more_than_max_memory(tmp_path: Path) -> None:
     """The photo alone has 300 MB, and each tile, which is copied to be encoded, 100."""
     limit = 420 * MEGABYTE
@@ -33,6 +34,7 @@ def test_a_hundred_megapixels_in_a_hundred_tiles_take_no_more_than_max_memory(tm
     assert _measured("peak", 10_000, 1024, limit, tmp_path) < limit
 
 
+@pytest.mark.soak
 def test_thirty_searches_leave_nothing_behind(tmp_path: Path) -> None:
     """Complete, cancelled, and ended by an error; each embedding alone has 4 MB."""
     assert _measured("growth", 30, tmp_path) < 25 * MEGABYTE

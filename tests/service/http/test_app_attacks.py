@@ -51,6 +51,7 @@ def image(client: httpx.Client, strip: np.ndarray) -> str:
     return upload(client, as_png(strip))
 
 
+@pytest.mark.soak
 def test_two_thousand_damaged_images_harm_nobody(service: Running) -> None:
     rng, counts = random.Random(11), Counter[int]()
     whole, kinds = seeds(), list(KINDS)

@@ -67,6 +67,7 @@ def _plain(value: Any) -> Any:
     return plain
 
 
+@pytest.mark.soak
 def test_what_the_document_allows_and_forbids_is_answered_as_it_says(
     service: Running, client: httpx.Client, document: Any, strip: np.ndarray
 ) -> None:

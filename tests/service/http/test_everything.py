@@ -75,7 +75,7 @@ def _same(answer: dict[str, Any], found: Found) -> None:
         {**LOW, "dedup": "mask", "min_area": 100, "holes": 0.01, "min_mask_region_area": 20},
         {**LOW, "non_overlapping": True},
         {**LOW, "points_per_side": 2, "tiles": 300},
-        {**LOW, "points_per_side": 3, "crop_n_layers": 1},
+        pytest.param({**LOW, "points_per_side": 3, "crop_n_layers": 1}, marks=pytest.mark.soak),
     ],
     ids=["defaults", "thresholds", "adaptive", "cleaned", "apart", "tiles", "crops"],
 )
@@ -123,6 +123,7 @@ def test_other_thresholds_are_answered_without_the_model(
     assert steps(service) == before
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "wishes",
     [

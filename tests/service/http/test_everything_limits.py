@@ -90,6 +90,7 @@ def test_closed_connection_ends_the_search(service: Running, client: httpx.Clien
         assert [name for name, _ in told if name][-1] == "result"
 
 
+@pytest.mark.soak
 def test_one_search_a_caller_at_a_time(strip_segmenter: Segmenter, strip: np.ndarray, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("ann:0123456789abcdef\nbob:fedcba9876543210\n")

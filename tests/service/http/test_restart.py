@@ -82,6 +82,7 @@ async def _click_through(url: str, restarts: Callable[[Callable[[], Awaitable[No
         return results
 
 
+@pytest.mark.soak
 def test_twenty_pages_click_on_through_restarts_with_the_old_state_and_with_none(tmp_path: Path) -> None:
     with ExitStack() as stack:
         servers = _Servers(stack)

@@ -113,6 +113,7 @@ def test_error_is_everybodys_and_is_not_remembered(url: str, app: Any) -> None:
     assert _encodes(app) == before and app.state.service.store.images.counts().things == things
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("budget", [16 * MIB, 256 * MIB], ids=["small", "large"])
 def test_store_is_never_larger_than_its_budget(segmenter: HeldSegmenter, tmp_path: Path, budget: int) -> None:
     app = app_of(segmenter, tmp_path, limits=Limits(body=BODY), images=budget, named=True)

@@ -128,6 +128,7 @@ def _bad_weights(folder: Path) -> dict[str, Path]:
     return {name: folder / file for name, (file, _) in files.items()} | {"saved payload": folder / "d.pth"}
 
 
+@pytest.mark.soak
 def test_weights_that_are_damaged_or_malicious_let_nobody_in(tmp_path: Path) -> None:
     with ExitStack() as stack:
         trials = []

@@ -184,7 +184,7 @@ def test_caller_with_fifty_connections_leaves_others_their_share(
         images = {user: _leave(url, 1, user=user)[0] for user in sorted(set(users))}
         steps = [(user, _clicks(images[user])) for user in users]
         asyncio.run(closed_loop(url, 0.1, steps[:1] + steps[50:]))  # until all images are encoded
-        seen = asyncio.run(closed_loop(url, 3 if apart else 1.5, steps, leave=True))
+        seen = asyncio.run(closed_loop(url, 4, steps, leave=True))
     counts = [sum(one.status == 200 for one in own) for own in seen]
     fair = sum(counts) / 6
     if apart:
