@@ -1,6 +1,6 @@
 """clickmask through its public Python API, for the quality harness.
 
-CLICKMASK_FIT and CLICKMASK_PRECISION choose what is measured; by default what a user gets.
+CLICKMASK_FIT, CLICKMASK_PRECISION and CLICKMASK_REFINE choose what is measured; by default what a user gets.
 """
 
 import os
@@ -44,6 +44,7 @@ class Model:
             device=os.environ.get("CLICKMASK_DEVICE", "auto"),
             fit=os.environ.get("CLICKMASK_FIT", "auto"),
             precision=os.environ.get("CLICKMASK_PRECISION", "auto"),
+            refine=os.environ.get("CLICKMASK_REFINE", "auto"),
         )
 
     def open(self, image: np.ndarray) -> Image:

@@ -57,6 +57,11 @@ class Picture:
         """(width, height) of the image frame in pixels."""
         return self.reduced_from or (self.pixels.shape[1], self.pixels.shape[0])
 
+    def window(self, box: tuple[int, int, int, int]) -> np.ndarray:
+        """(h, w, 3) uint8, C-contiguous: the pixels in (x0, y0, x1, y1)."""
+        x0, y0, x1, y1 = box
+        return np.ascontiguousarray(self.pixels[y0:y1, x0:x1])
+
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 over shape and pixels: equal for equal pictures, whatever file they came from."""

@@ -19,6 +19,7 @@ from .formats.encoding import encode_png
 from .formats.result import ObjectResult, Result
 from .images import Picture
 from .prompts import Prompt
+from .refine.spots import Spot
 from .rle import Rle
 
 if TYPE_CHECKING:  # masks that come from a server need not wait for torch
@@ -148,6 +149,7 @@ class Mask(BaseMask):
     logits: (256, 256) float32 low-res logits of the encoded window, the decoder's own; > 0 is object.
     score: predicted IoU. index: its place in the decoder's answer (0 to 2 of three candidates, else 0).
     frame: where the logits lie. prompt: what was asked. provenance: with which model and settings.
+    shown, spots: where the decoder ignored clicks, logits that respect them, and pixels that logits are too coarse for.
     """
 
     logits: np.ndarray
@@ -158,21 +160,29 @@ class Mask(BaseMask):
     provenance: Mapping[str, Any]
     source: PhotoSource = field(repr=False)
     cleaned: np.ndarray | None = field(default=None, repr=False)
+    shown: np.ndarray | None = field(default=None, repr=False)
+    spots: tuple[Spot, ...] = field(default=(), repr=False)
+
+    @property
+    def shown_logits(self) -> np.ndarray:
+        """(256, 256) float32: what the pixels are made of, the decoder's own or those."""
+        return self.logits if self.shown is None else self.shown
 
     def _decoded(self) -> np.ndarray:
         inside = (self._full_logits() > 0).numpy()
-        if self.frame.is_whole:
-            return inside
         x0, y0, x1, y1 = self.frame.window
-        whole = np.zeros((self.frame.height, self.frame.width), bool)
-        whole[y0:y1, x0:x1] = inside
+        whole = inside if self.frame.is_whole else np.zeros((self.frame.height, self.frame.width), bool)
+        if not self.frame.is_whole:
+            whole[y0:y1, x0:x1] = inside
+        for spot in self.spots:
+            spot.paint(whole)
         return whole
 
     def _full_logits(self) -> Tensor:
         """(h, w) float32 logits at the window's own resolution."""
         import torch
 
-        return upsample(torch.from_numpy(self.logits)[None], self.frame)[0]
+        return upsample(torch.from_numpy(self.shown_logits)[None], self.frame)[0]
 
     @cached_property
     def stability(self) -> float:

@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..models.errors import SettingsError
 from ..models.frame import Frame
 from ..models.sam import Sam, plain_arithmetic, resize
 from .provenance import lasting
+
+REFINES = ("auto", "off", "clicks")
 
 
 class Network:
@@ -19,6 +22,19 @@ class Network:
 
     def __init__(self, sam: Sam, digest: str, margin: int | None, provenance: Mapping[str, Any]) -> None:
         self.sam, self.digest, self.margin, self.provenance = sam, digest, margin, dict(provenance)
+
+    def refined(self, how: str) -> Network:
+        """This network with another `refine`. Raises SettingsError for an unknown one."""
+        check("refine", how, REFINES)
+        effective = "clicks" if how == "clicks" else "off"
+        if effective == self.provenance["refine"]:
+            return self
+        return Network(self.sam, self.digest, self.margin, {**self.provenance, "refine": effective})
+
+    @property
+    def obeys(self) -> bool:
+        """Whether clicks that the decoder ignores are enforced."""
+        return self.provenance["refine"] == "clicks"
 
     def with_embedding_of(self, encoder: Mapping[str, Any]) -> Network:
         """This network for an embedding made with other settings, which its answers then name under "embedding"."""
@@ -50,3 +66,9 @@ class Network:
         """The image tokens of several pictures; on a GPU in one pass."""
         tensors = [(torch.from_numpy(pixels), frame) for pixels, frame in pictures]
         return self.sam.encode_each(tensors, margin=self.margin)
+
+
+def check(field: str, value: str, known: tuple[str, ...]) -> None:
+    """Raises SettingsError when a setting is none of those known."""
+    if value not in known:
+        raise SettingsError(f"{field}={value!r} is unknown; use {', '.join(known)}")

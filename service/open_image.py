@@ -10,9 +10,9 @@ from typing import Any, Unpack
 import numpy as np
 from torch import Tensor
 
-from ..models.errors import ClosedError, ImageError, PromptError, WeightsError
+from ..models.errors import ClosedError, ImageError, WeightsError
 from ..models.frame import Frame
-from ..models.sam import plain_arithmetic
+from .answering import ask_together, segment_each
 from .embeddings import pack_embedding, write_embedding
 from .everything.found import Found
 from .everything.options import Choice, Options, Search, SearchOptions, build, split
@@ -22,8 +22,10 @@ from .formats.encoding import encode_png
 from .images import Picture
 from .masks import Mask, PhotoSource, preview
 from .network import Network
-from .prompts import Box, Point, Prompt, to_tensors, window_box
+from .prompts import Box, Point, Prompt, window_box
 from .provenance import lasting
+from .refine.law import obey
+from .refine.sketch import colours, sketch
 from .subject.answer import NoSubject, SubjectMask
 from .subject.find import find
 from .subject.threshold import MIN_CONFIDENCE, check_confidence
@@ -36,9 +38,12 @@ class OpenImage:
     Calls change nothing, so threads may share it. Made by `Segmenter.open`; a context manager.
     """
 
-    def __init__(self, network: Network, source: PhotoSource, frame: Frame, tokens: Tensor) -> None:
+    def __init__(
+        self, network: Network, source: PhotoSource, frame: Frame, tokens: Tensor, sketch: np.ndarray | None = None
+    ) -> None:
         self._network, self._source, self._frame = network, source, frame
         self._tokens: Tensor | None = tokens
+        self._sketch = sketch
 
     @property
     def size(self) -> tuple[int, int]:
@@ -98,17 +103,8 @@ class OpenImage:
 
     def segment_many(self, prompts: Iterable[Prompt]) -> list[Mask]:
         """One mask for each prompt, in their order; prompts may differ in everything."""
-        prompts = list(prompts) if isinstance(prompts, Iterable) else [prompts]
-        for number, prompt in enumerate(prompts):
-            if not isinstance(prompt, Prompt):
-                raise PromptError(f"prompts[{number}]: expected a Prompt, got {type(prompt).__name__}")
-        ambiguous = [n for n, prompt in enumerate(prompts) if prompt.is_ambiguous]
-        clear = [n for n, prompt in enumerate(prompts) if not prompt.is_ambiguous]
-        masks: dict[int, Mask] = {}
-        for numbers, multimask in ((ambiguous, True), (clear, False)):
-            answers = self._decode([prompts[n] for n in numbers], multimask=multimask)
-            masks.update((n, answer[0]) for n, answer in zip(numbers, answers, strict=True))
-        return [masks[n] for n in range(len(prompts))]
+        self._open_tokens()
+        return segment_each(self, list(prompts) if isinstance(prompts, Iterable) else [prompts])
 
     def _decode(self, prompts: Sequence[Prompt], *, multimask: bool) -> list[list[Mask]]:
         """For each prompt its masks, best predicted IoU first."""
@@ -121,7 +117,8 @@ class OpenImage:
             raise WeightsError("the model answers with no numbers (NaN): its weights, or `previous`, are unusable")
         order = sorted(range(len(numbers)), key=lambda n: -numbers[n])
         prompt, provenance = prompt.without_chain(), self.provenance
-        return [Mask(arrays[n], numbers[n], n, self._frame, prompt, provenance, self._source) for n in order]
+        masks = [Mask(arrays[n], numbers[n], n, self._frame, prompt, provenance, self._source) for n in order]
+        return [obey(mask, self.colours) for mask in masks] if self._network.obeys else masks
 
     def subject(self, *, min_confidence: float = MIN_CONFIDENCE) -> SubjectMask | NoSubject:
         """The one thing that the image (the encoded window) is of, without a click; for photos with one subject.
@@ -136,7 +133,9 @@ class OpenImage:
             SettingsError: another min_confidence. ClosedError: the image was closed.
         """
         check_confidence(min_confidence)
-        return find(self._network.sam, self._open_tokens(), self._frame, self.segment_many, min_confidence)
+        return find(
+            self._network.sam, self._open_tokens(), self._frame, self.refined("off").segment_many, min_confidence
+        )
 
     def everything(
         self,
@@ -230,13 +229,17 @@ class OpenImage:
         """This image with its embedding alone: all but cut-outs, overlays and windows; for whoever keeps many."""
         width, height = self.size
         why = "this image was kept without them: use with_picture"
-        return OpenImage(self._network, PhotoSource(width, height, None, why), self._frame, self._open_tokens())
+        self.colours()
+        source = PhotoSource(width, height, None, why)
+        return OpenImage(self._network, source, self._frame, self._open_tokens(), self._sketch)
 
     def with_picture(self, picture: Picture) -> OpenImage:
         """This image with its pixels again. Raises ImageError for a picture of another size."""
         if picture.size != self.size:
             raise ImageError(f"expected the picture of {self.size} this image was made from, got one of {picture.size}")
-        return OpenImage(self._network, PhotoSource(*self.size, picture), self._frame, self._open_tokens())
+        return OpenImage(
+            self._network, PhotoSource(*self.size, picture), self._frame, self._open_tokens(), self._sketch
+        )
 
     def save_embedding(self, path: str | os.PathLike[str]) -> None:
         """Write the embedding as .safetensors; `Segmenter.load_embedding` opens it without encoding again."""
@@ -256,6 +259,16 @@ class OpenImage:
         """Give embedding and pixels back; masks keep working, but for cut-outs and overlays."""
         self._tokens = None
         self._source.close()
+
+    def refined(self, how: str) -> OpenImage:
+        """This image with another `refine` than its segmenter's. Raises SettingsError for an unknown one."""
+        return OpenImage(self._network.refined(how), self._source, self._frame, self._open_tokens(), self._sketch)
+
+    def colours(self) -> np.ndarray | None:
+        """(h, w, 3) float32: the encoded part at the size of the low-res logits; None without the image's pixels."""
+        if self._sketch is None and self._source.picture is not None:
+            self._sketch = sketch(self._source.picture.window(self._frame.window), self._frame)
+        return None if self._sketch is None else colours(self._sketch)
 
     def _open_tokens(self) -> Tensor:
         if self._tokens is None:
@@ -278,20 +291,6 @@ class OpenImage:
     def _repr_png_(self) -> bytes | None:
         picture = self._source.picture
         return None if picture is None else encode_png(preview(picture.pixels))
-
-
-@plain_arithmetic
-def ask_together(questions: Sequence[tuple[OpenImage, Prompt]], *, multimask: bool) -> list[list[Mask]]:
-    """Masks for prompts on any images of one segmenter, best predicted IoU first; on a GPU in few passes."""
-    if not questions:
-        return []
-    tokens = [image._open_tokens() for image, _ in questions]
-    tensors = [to_tensors(prompt, image.frame) for image, prompt in questions]
-    answers = questions[0][0]._network.sam.decode_each(tokens, tensors, multimask=multimask)
-    return [
-        image._masks(prompt, logits, scores)
-        for (image, prompt), (logits, scores) in zip(questions, answers, strict=True)
-    ]
 
 
 def _prompt(points: Any, labels: Any, box: Any, previous: Any) -> Prompt:

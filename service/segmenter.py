@@ -23,12 +23,11 @@ from .cache import cache_folder
 from .embeddings import read_embedding
 from .images import Picture, read_picture
 from .masks import PhotoSource
-from .network import Network
+from .network import REFINES, Network, check
 from .open_image import OpenImage
 from .prompts import Box, window_box
 
 FITS = ("auto", "square", "rectangle")
-REFINES = ("auto", "off")
 AUTO_MARGIN = 48  # pixels of the model frame
 READ_AHEAD = 2  # pictures decoded while one is encoded
 
@@ -47,7 +46,8 @@ class Segmenter:
         fit: "square" encodes as SAM does. "rectangle" leaves the padding out (vit_t on a CPU; quickest, but gives
             other masks, on some photos worse ones). "auto" keeps a margin of it there, as good as the square by
             measure (benchmarks/quality.md), and is the square elsewhere.
-        refine: "auto" or "off"; there is no refinement yet, so both are off.
+        refine: "off" is plain SAM, which ignores some clicks. "clicks" has every foreground point inside the mask and
+            every background point outside; it takes longer where SAM would ignore one. "auto" is "off" for now.
         cache_dir: where downloads and the self-check's result are kept; the user's cache folder by default.
         progress: called with (bytes so far, bytes in all or None) while a model is fetched.
 
@@ -66,8 +66,8 @@ class Segmenter:
         cache_dir: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> None:
-        _check("fit", fit, FITS)
-        _check("refine", refine, REFINES)
+        check("fit", fit, FITS)
+        check("refine", refine, REFINES)
         place = choose_device(device)
         folder = cache_folder(cache_dir)
         checkpoint = load_checkpoint(model, cache_dir=folder, progress=progress)
@@ -92,7 +92,7 @@ class Segmenter:
                 "torch": torch.__version__,
                 "threads": torch.get_num_threads(),
             },
-        )
+        ).refined(refine)
 
     @cached_property
     def _drop_in_sam(self) -> Sam:
@@ -134,7 +134,7 @@ class Segmenter:
 
     def open_together(self, pictures: Sequence[tuple[Picture, Frame]]) -> list[OpenImage]:
         """Encode decoded pictures, each the window its frame tells; on a GPU in one pass."""
-        parts = [(_window(picture, frame), frame) for picture, frame in pictures]
+        parts = [(picture.window(frame.window), frame) for picture, frame in pictures]
         tokens = self._network.encode_each(parts)
         return [
             OpenImage(self._network, PhotoSource(*picture.size, picture), frame, own)
@@ -143,7 +143,7 @@ class Segmenter:
 
     def scale(self, picture: Picture, frame: Frame) -> np.ndarray:
         """What to encode elsewhere for `open_encoded`: (h, w, 3) uint8, the frame's window or that made smaller."""
-        return self._network.scale(_window(picture, frame), frame)
+        return self._network.scale(picture.window(frame.window), frame)
 
     def open_encoded(self, picture: Picture, frame: Frame, embedding: np.ndarray) -> OpenImage:
         """An image that a segmenter with the same settings encoded elsewhere.
@@ -216,16 +216,6 @@ class Segmenter:
             Frame.whole(width, height) if window is None else Frame(*picture.size, window_box(window, width, height))
         )
         return self.open_together([(picture, frame)])[0]
-
-
-def _window(picture: Picture, frame: Frame) -> np.ndarray:
-    x0, y0, x1, y1 = frame.window
-    return np.ascontiguousarray(picture.pixels[y0:y1, x0:x1])
-
-
-def _check(field: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise SettingsError(f"{field}={value!r} is unknown; use {', '.join(known)}")
 
 
 def _margin(fit: str, kind: str, device: torch.device) -> int | None:

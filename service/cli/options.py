@@ -174,7 +174,7 @@ RefineOption = Annotated[
     Refine,
     typer.Option(
         metavar="NAME",
-        help="auto or off. There is no refinement yet: both are off.",
+        help="off: plain SAM. clicks: every click is respected. auto: off, for now.",
         envvar="CLICKMASK_REFINE",
         rich_help_panel=_MODEL,
     ),

@@ -138,13 +138,16 @@ def _rasterise(mask: Mask, scale: str) -> tuple[Raster, float]:
     frame = mask.frame
     if scale == "full":
         return Raster(mask.pixels, (0, 0, frame.width, frame.height)), mask.stability
-    low_res = torch.from_numpy(mask.logits)[None]
+    low_res = torch.from_numpy(mask.shown_logits)[None]
     size = _model_size(frame)
     logits = upsample(low_res, frame) if size == frame.window_size else upsample_to(low_res, size, size)
     values = logits[0].numpy()
     union = np.count_nonzero(values > -STABILITY_OFFSET)
     stability = np.count_nonzero(values > STABILITY_OFFSET) / union if union else 0.0
-    return Raster(values > 0, frame.window), stability
+    raster = Raster(values > 0, frame.window)
+    for spot in mask.spots:
+        spot.scaled(raster.box[:2], raster.step).paint(raster.pixels)
+    return raster, stability
 
 
 def _model_size(frame: Frame) -> tuple[int, int]:

@@ -123,7 +123,12 @@ class Asking:
         finish = _same if wanted is None else partial(_results_of, entry, wanted=wanted)
         lane = self._service.lanes[entry.lane]
         works = [
-            lane.submit(rank, entry.caller, decode_kind(multimask=q.multimask), Decode(image, q.prompt, finish))
+            lane.submit(
+                rank,
+                entry.caller,
+                decode_kind(multimask=q.multimask),
+                Decode(image if q.refine == "auto" else image.refined(q.refine), q.prompt, finish),
+            )
             for q in asked
         ]
         if turn is not None:

@@ -18,10 +18,11 @@ import torch
 from ...models.crew import crew
 from ...models.device_errors import is_device_error
 from ...models.frame import Frame
+from ..answering import ask_together
 from ..everything.search import Finds, Progress
 from ..images import Picture
 from ..masks import Mask
-from ..open_image import OpenImage, ask_together
+from ..open_image import OpenImage
 from ..prompts import Prompt
 from ..segmenter import Segmenter
 from .errors import ApiError

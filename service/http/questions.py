@@ -32,11 +32,15 @@ _MOST_ERRORS = 1000  # described one by one, a million of them would take a giga
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """One object's prompt. text: the same for the same question, for its answers' ids. multimask: three candidates."""
+    """One object's prompt. text: the same for the same question, for its answers' ids. multimask: three candidates.
+
+    refine: as of `MasksRequest`.
+    """
 
     prompt: Prompt
     text: str
     multimask: bool
+    refine: str
 
 
 def parse(model: type[M], body: bytes) -> M:
@@ -63,14 +67,15 @@ def questions(request: MasksRequest, entry: Entry, store: Store, limits: Limits)
     if len(request.objects) > limits.prompts:
         message = f"objects: {len(request.objects)} of them, at most {limits.prompts} in a request"
         raise ApiError(422, "too_many", message, field="objects")
+    refine = request.refine if request.stream is None else "off"
     return [
-        _question(item, f"objects[{number}]", request.multimask, entry, store, limits)
+        _question(item, f"objects[{number}]", request.multimask, refine, entry, store, limits)
         for number, item in enumerate(request.objects)
     ]
 
 
 def _question(
-    item: ObjectPrompt, field: str, multimask: bool | str, entry: Entry, store: Store, limits: Limits
+    item: ObjectPrompt, field: str, multimask: bool | str, refine: str, entry: Entry, store: Store, limits: Limits
 ) -> Question:
     if len(item.points) > limits.points:
         message = f"{field}.points: {len(item.points)} of them, at most {limits.points} an object"
@@ -83,7 +88,8 @@ def _question(
         part = str(error).split(":")[0]
         raise from_clickmask(error, field=f"{field}.{part}") from None
     wanted = prompt.is_ambiguous if multimask == "auto" else bool(multimask)
-    return Question(prompt, repr((prompt.points, prompt.labels, prompt.box, name, wanted)), wanted)
+    text = repr((prompt.points, prompt.labels, prompt.box, name, wanted, refine))
+    return Question(prompt, text, wanted, refine)
 
 
 def _previous(item: ObjectPrompt, field: str, entry: Entry, store: Store) -> tuple[np.ndarray | None, str]:

@@ -95,7 +95,11 @@ class MasksRequest(_Wire):
     feather: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] = Field(
         default=0.0, description="pixels over which a cutout's edge fades"
     )
-    refine: Literal["auto", "off"] = Field(default="auto", description="there is no refinement yet: both are off")
+    refine: Literal["auto", "off", "clicks"] = Field(
+        default="auto",
+        description="clicks: every foreground point inside, every background point outside; off: as the decoder has "
+        "it; auto: as the server was started. With stream: off",
+    )
     stream: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         default=None, description="names a page's hovers: the latest wins, older ones are answered 409"
     )

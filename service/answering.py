@@ -1,0 +1,44 @@
+"""Prompts on open images, answered together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..models.errors import PromptError
+from ..models.sam import plain_arithmetic
+from .prompts import Prompt, to_tensors
+
+if TYPE_CHECKING:
+    from .masks import Mask
+    from .open_image import OpenImage
+
+Questions = Sequence[tuple["OpenImage", Prompt]]
+
+
+@plain_arithmetic
+def ask_together(questions: Questions, *, multimask: bool) -> list[list[Mask]]:
+    """Masks for prompts on any images of one segmenter, best predicted IoU first; on a GPU in few passes."""
+    if not questions:
+        return []
+    tokens = [image._open_tokens() for image, _ in questions]
+    tensors = [to_tensors(prompt, image.frame) for image, prompt in questions]
+    answers = questions[0][0]._network.sam.decode_each(tokens, tensors, multimask=multimask)
+    return [
+        image._masks(prompt, logits, scores)
+        for (image, prompt), (logits, scores) in zip(questions, answers, strict=True)
+    ]
+
+
+def segment_each(image: OpenImage, prompts: Sequence[Prompt]) -> list[Mask]:
+    """One mask for each prompt: of an ambiguous one's three candidates the best. Raises PromptError."""
+    for number, prompt in enumerate(prompts):
+        if not isinstance(prompt, Prompt):
+            raise PromptError(f"prompts[{number}]: expected a Prompt, got {type(prompt).__name__}")
+    ambiguous = [n for n, prompt in enumerate(prompts) if prompt.is_ambiguous]
+    clear = [n for n, prompt in enumerate(prompts) if not prompt.is_ambiguous]
+    masks: dict[int, Mask] = {}
+    for numbers, multimask in ((ambiguous, True), (clear, False)):
+        answers = ask_together([(image, prompts[n]) for n in numbers], multimask=multimask)
+        masks.update((n, answer[0]) for n, answer in zip(numbers, answers, strict=True))
+    return [masks[n] for n in range(len(prompts))]
