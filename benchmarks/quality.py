@@ -1,11 +1,12 @@
-"""Quality against ground truth: 1-click and box mean IoU, boundary IoU, and the number of clicks needed.
+"""Quality against ground truth: 1-click and box mean IoU, boundary IoU, the number of clicks needed, those respected.
 
     python benchmarks/quality.py clickmask|reference SET [SET ...] [--limit N] [--noc]
 
 A set is a folder with `images/NAME.(jpg|png)` and `masks/NAME__K.png` (8-bit: 255 object, 128 void, 0 background).
 The first click is at the middle of the object (peak of its distance transform); each next one at the middle of the
 larger error: positive on missing, negative on surplus pixels. NoC@85 is the mean number of clicks to reach IoU 0.85, 20
-at most. Report each set by itself; sets of very different sizes are never pooled.
+at most. A click is respected by an answer whose mask says of its pixel what the click says; counted after each click
+from the second on, for all clicks so far. Report each set by itself; sets of very different sizes are never pooled.
 """
 
 from __future__ import annotations
@@ -55,11 +56,17 @@ def next_click(predicted: np.ndarray, truth: np.ndarray, void: np.ndarray) -> tu
     return (missing, 1) if deep >= wide else (surplus, 0)
 
 
-def clicks_needed(image: Any, truth: np.ndarray, void: np.ndarray, first: tuple[int, int]) -> dict[float, int]:
-    """Clicks until IoU 0.85 and 0.90, each with the low-res logits of the one before."""
+def respected(mask: np.ndarray, points: list[tuple[int, int]], labels: list[int]) -> int:
+    """How many points a mask respects."""
+    return sum(bool(mask[y, x]) == bool(label) for (x, y), label in zip(points, labels, strict=True))
+
+
+def clicks_needed(image: Any, truth: np.ndarray, void: np.ndarray, first: tuple[int, int]) -> dict[str, int]:
+    """Clicks until IoU 0.85 and 0.90, each with the low-res logits of the one before; and how many are respected."""
     points, labels = [first], [1]
     masks, scores, logits = image.predict(points, labels, None, None, True)
     needed = {0.85: MOST_CLICKS, 0.90: MOST_CLICKS}
+    kept = told = 0
     for count in range(1, MOST_CLICKS + 1):
         best = int(np.argmax(scores))
         reached = iou(masks[best], truth, void)
@@ -69,7 +76,8 @@ def clicks_needed(image: Any, truth: np.ndarray, void: np.ndarray, first: tuple[
         point, label = next_click(masks[best], truth, void)
         points, labels = [*points, point], [*labels, label]
         masks, scores, logits = image.predict(points, labels, None, logits[best], False)
-    return needed
+        kept, told = kept + respected(masks[0], points, labels), told + len(points)
+    return {"noc85": needed[0.85], "noc90": needed[0.90], "kept": kept, "told": told}
 
 
 def measure(image: Any, truth: np.ndarray, void: np.ndarray, noc: bool) -> dict[str, float]:
@@ -89,8 +97,7 @@ def measure(image: Any, truth: np.ndarray, void: np.ndarray, noc: bool) -> dict[
         "decode_s": seconds,
     }
     if noc:
-        needed = clicks_needed(image, truth, void, first)
-        figures |= {"noc85": needed[0.85], "noc90": needed[0.90]}
+        figures |= clicks_needed(image, truth, void, first)
     return figures
 
 
@@ -110,6 +117,10 @@ def evaluate(model: Any, folder: Path, limit: int, noc: bool) -> dict[str, Any]:
             if truth.sum() >= 16:
                 rows.append(measure(image, truth, void, noc))
     figures = {name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0] if name[-2:] != "_s"}
+    if noc:
+        kept, told = (sum(row[name] for row in rows) for name in ("kept", "told"))
+        del figures["kept"], figures["told"]
+        figures["clicks_respected"] = round(kept / told, 5) if told else 1.0
     return {"set": folder.name, "images": len(encode), "objects": len(rows), **figures}
 
 
