@@ -12,7 +12,7 @@ from torch import Tensor
 from ..models.errors import SettingsError
 from ..models.frame import Frame
 from ..models.sam import Sam, plain_arithmetic, resize
-from .provenance import lasting
+from .provenance import of_encoder
 
 REFINES = ("auto", "off", "clicks")
 
@@ -26,7 +26,7 @@ class Network:
     def refined(self, how: str) -> Network:
         """This network with another `refine`. Raises SettingsError for an unknown one."""
         check("refine", how, REFINES)
-        effective = "clicks" if how == "clicks" else "off"
+        effective = "off" if how == "off" else "clicks"
         if effective == self.provenance["refine"]:
             return self
         return Network(self.sam, self.digest, self.margin, {**self.provenance, "refine": effective})
@@ -38,7 +38,7 @@ class Network:
 
     def with_embedding_of(self, encoder: Mapping[str, Any]) -> Network:
         """This network for an embedding made with other settings, which its answers then name under "embedding"."""
-        if lasting(encoder) == lasting(self.provenance):
+        if of_encoder(encoder) == of_encoder(self.provenance):
             return self
         return Network(self.sam, self.digest, self.margin, {**self.provenance, "embedding": dict(encoder)})
 

@@ -23,7 +23,7 @@ from .images import Picture
 from .masks import Mask, PhotoSource, preview
 from .network import Network
 from .prompts import Box, Point, Prompt, window_box
-from .provenance import lasting
+from .provenance import of_encoder
 from .refine.law import obey
 from .refine.sketch import colours, sketch
 from .subject.answer import NoSubject, SubjectMask
@@ -247,7 +247,7 @@ class OpenImage:
 
     def packed_embedding(self) -> bytes:
         """What `save_embedding` writes, but for the thread count: the same on all machines that encode alike."""
-        return pack_embedding(self._open_tokens(), self._frame, self._source.get(), lasting(self._encoder))
+        return pack_embedding(self._open_tokens(), self._frame, self._source.get(), of_encoder(self._encoder))
 
     @property
     def _encoder(self) -> Mapping[str, Any]:

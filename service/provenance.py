@@ -15,6 +15,11 @@ def lasting(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in provenance.items() if key not in _OF_THE_HOST}
 
 
+def of_encoder(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Of that, what an embedding depends on."""
+    return {key: value for key, value in lasting(provenance).items() if key != "refine"}
+
+
 def check_equal(own: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     """Raises SettingsError when a machine of a cluster would make other masks than those that are expected of it."""
     own = lasting(own)

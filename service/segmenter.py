@@ -46,8 +46,8 @@ class Segmenter:
         fit: "square" encodes as SAM does. "rectangle" leaves the padding out (vit_t on a CPU; quickest, but gives
             other masks, on some photos worse ones). "auto" keeps a margin of it there, as good as the square by
             measure (benchmarks/quality.md), and is the square elsewhere.
-        refine: "off" is plain SAM, which ignores some clicks. "clicks" has every foreground point inside the mask and
-            every background point outside; it takes longer where SAM would ignore one. "auto" is "off" for now.
+        refine: "clicks", which is "auto", has every foreground point inside the mask and every background point
+            outside (benchmarks/quality.md); "off" is plain SAM, which ignores some of them.
         cache_dir: where downloads and the self-check's result are kept; the user's cache folder by default.
         progress: called with (bytes so far, bytes in all or None) while a model is fetched.
 

@@ -174,7 +174,7 @@ RefineOption = Annotated[
     Refine,
     typer.Option(
         metavar="NAME",
-        help="off: plain SAM. clicks: every click is respected. auto: off, for now.",
+        help="clicks, which is auto: every click is respected. off: plain SAM, which ignores some.",
         envvar="CLICKMASK_REFINE",
         rich_help_panel=_MODEL,
     ),

@@ -50,7 +50,7 @@ class ObjectPrompt(_Wire):
     """What is known about one object: points, at most one box, at most one earlier mask."""
 
     points: list[PointXY] = Field(
-        default=[], fail_fast=True, description="(x, y); a point belongs to the pixel it lies in"
+        default=[], fail_fast=True, description="(x, y); each belongs to the pixel it lies in"
     )
     labels: Annotated[list[Literal[0, 1]], Field(max_length=MOST, fail_fast=True)] | None = Field(
         default=None, description="1 foreground, 0 background; all 1 if absent"
@@ -96,14 +96,12 @@ class MasksRequest(_Wire):
         default=0.0, description="pixels over which a cutout's edge fades"
     )
     refine: Literal["auto", "off", "clicks"] = Field(
-        default="auto",
-        description="clicks: every foreground point inside, every background point outside; off: as the decoder has "
-        "it; auto: as the server was started. With stream: off",
+        default="auto", description="clicks: each is respected; off: plain SAM, as always with stream; auto: clicks"
     )
     stream: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         default=None, description="names a page's hovers: the latest wins, older ones are answered 409"
     )
-    seq: Whole | None = Field(default=None, description="the hover's number, counting up; goes with stream")
+    seq: Whole | None = Field(default=None, description="the hover's number, counting up")
 
 
 class RleAnswer(BaseModel):

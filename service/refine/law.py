@@ -127,10 +127,10 @@ class _Bends:
         colours = self._colours[y0 : row + reach + 1, x0 : column + reach + 1]
         own = geodesic(colours, (column - x0, row - y0), RULES.edge)
         weight = np.exp(-((own / RULES.reach) ** 2))
+        rows, columns = np.ogrid[: colours.shape[0], : colours.shape[1]]
         for other, (x, y) in enumerate(self._cells):
-            inside = 0 <= x - x0 < colours.shape[1] and 0 <= y - y0 < colours.shape[0]
-            if self._signs[other] != self._signs[number] and inside:
-                away = geodesic(colours, (x - x0, y - y0), RULES.edge)
+            if self._signs[other] != self._signs[number]:  # as the crow flies: never farther than it is
+                away = np.hypot(columns - (x - x0), rows - (y - y0))
                 weight *= np.minimum(1, 2 * away / (own + away + 1e-6))
         whole = np.zeros((LOW_RES, LOW_RES), np.float32)
         whole[y0 : y0 + colours.shape[0], x0 : x0 + colours.shape[1]] = weight

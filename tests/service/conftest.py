@@ -55,7 +55,7 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _segmenter(cache_folder: Path, model: str | dict[str, Tensor] = "vit_t", fit: str = "square") -> Segmenter:
     from clickmask import Segmenter
 
-    return Segmenter(model, device="cpu", precision="float32", fit=fit, cache_dir=cache_folder)
+    return Segmenter(model, device="cpu", precision="float32", fit=fit, refine="off", cache_dir=cache_folder)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from clickmask.service.segmenter import READ_AHEAD
         ("fit", "circle"),
         ("fit", None),
         ("refine", "hard"),
-        ("refine", "clicks"),
+        ("refine", "edges"),
     ],
 )
 def test_bad_setting_is_refused_by_name(tmp_path: Path, field: str, value: Any) -> None:
@@ -58,8 +58,8 @@ def test_auto_fit_is_the_square_for_a_plain_vit(tiny_segmenter: Segmenter) -> No
 
 
 def test_provenance_says_what_is_in_effect(cache_folder: Path, segmenter: Segmenter) -> None:
-    auto = Segmenter(device="cpu", precision="bfloat16", cache_dir=cache_folder).provenance
-    assert (auto["model"], auto["device"], auto["precision"], auto["refine"]) == ("vit_t", "cpu", "bfloat16", "off")
+    auto = Segmenter(device="cpu", precision="float32", cache_dir=cache_folder).provenance
+    assert (auto["model"], auto["device"], auto["precision"], auto["refine"]) == ("vit_t", "cpu", "float32", "clicks")
     assert auto["fit"] in ("square", "rectangle+48")
     assert auto["torch"] == torch.__version__ and auto["threads"] == torch.get_num_threads()
     assert (segmenter.provenance["precision"], segmenter.provenance["fit"]) == ("float32", "square")

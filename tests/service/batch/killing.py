@@ -95,7 +95,7 @@ def _strike(point: Point) -> None:
 
 def _run(photos: str, out: Path) -> None:
     batch = Batch(scan(photos, out), Whole("center"), Formats(("png", "cutout", "coco"), Options()), Folder(out))
-    run(batch, lambda: Segmenter(device="cpu", precision="float32", fit="rectangle"), lambda report: None)
+    run(batch, lambda: Segmenter(device="cpu", precision="float32", fit="rectangle", refine="off"), lambda report: None)
 
 
 def _in_a_child(do: Callable[[], None]) -> int:

@@ -20,7 +20,7 @@ BOX = (180.0, 120.0, 420.0, 610.0)
 
 @pytest.fixture(scope="module")
 def everyday(cache_folder: Path) -> Segmenter:
-    return Segmenter(cache_dir=cache_folder)
+    return Segmenter(refine="off", cache_dir=cache_folder)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from clickmask.service.batch.questions import Answer, Asks, Whole
 
 def open_segmenter() -> Segmenter:
     """As the tests' own."""
-    return Segmenter(device="cpu", precision="float32", fit="rectangle")
+    return Segmenter(device="cpu", precision="float32", fit="rectangle", refine="off")
 
 
 def open_unknown() -> Segmenter:
