@@ -11,8 +11,8 @@ from starlette.responses import Response
 from .errors import ApiError
 from .openapi import errors, takes_session
 from .project import LARGEST_SESSION, MOST_PHOTOS, Project
+from .project_schemas import ProjectAnswer, ProjectPhoto
 from .receiving import caller_of, enter, json_answer, service_of
-from .schemas import ProjectAnswer, ProjectPhoto
 
 router = APIRouter(prefix="/v1/project", tags=["project"])
 
