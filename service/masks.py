@@ -110,11 +110,14 @@ class BaseMask:
     def clean(self, specks: float = 0.0, holes: float = 0.0) -> Self:
         """The mask without parts, and with holes filled, that are smaller than these shares of its area.
 
+        Those that were clicked on stay.
+
         Raises:
             PromptError: a share is not between 0 and 1.
         """
         assert is_dataclass(self)
-        return replace(self, cleaned=cleaning.clean(self.pixels, specks, holes))
+        clicked = [(int(x), int(y)) for x, y in self.prompt.points]
+        return replace(self, cleaned=cleaning.clean(self.pixels, specks, holes, clicked))
 
     def save(self, path: str | os.PathLike[str], format: str | None = None) -> None:
         """Write the mask: .png a black and white mask, .jpg the photo with the mask on it, .json the data.

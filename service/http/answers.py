@@ -73,6 +73,13 @@ class Raster:
         x0, y0, x1, y1 = self.box
         return (x1 - x0) / width, (y1 - y0) / height
 
+    def pixel(self, x: float, y: float) -> tuple[int, int]:
+        """(column, row) of the raster's pixel that a point of the image lies in."""
+        height, width = self.pixels.shape
+        across, down = self.step
+        column, row = int((x - self.box[0]) / across), int((y - self.box[1]) / down)
+        return min(column, width - 1), min(row, height - 1)
+
 
 def raster_place(frame: Frame, scale: str) -> dict[str, Any]:
     """Columns, rows and box of the rasters of all masks of a frame."""
@@ -87,7 +94,8 @@ def describe(mask: Mask, wanted: Wanted, picture: Picture | None = None) -> dict
     scale = "full" if wanted.format == "cutout" else wanted.scale  # a cutout has the photo's own pixels
     raster, stability = _rasterise(replace(mask), scale)  # a copy: the mask itself keeps no pixels
     if wanted.specks or wanted.holes:
-        raster = replace(raster, pixels=clean(raster.pixels, wanted.specks, wanted.holes))
+        clicked = [raster.pixel(*point) for point in mask.prompt.points]
+        raster = replace(raster, pixels=clean(raster.pixels, wanted.specks, wanted.holes, clicked))
     runs = rle.encode(raster.pixels)
     across, down = raster.step
     return {

@@ -32,6 +32,12 @@ def test_small_islands_go(ragged: np.ndarray) -> None:
     assert not clean(ragged, specks=10 / 406)[26:].any()
 
 
+def test_what_was_clicked_on_stays(ragged: np.ndarray) -> None:
+    cleaned = clean(ragged, specks=0.1, holes=0.1, keep=[(45, 38), (11, 11)])
+    assert cleaned[38, 45] and not cleaned[10:12, 10:12].any() and not cleaned[31, 31]
+    assert np.array_equal(clean(ragged, specks=0.1, holes=0.1, keep=[(0, 0)]), clean(ragged, specks=0.1, holes=0.1))
+
+
 def test_island_of_the_very_size_stays(ragged: np.ndarray) -> None:
     assert clean(ragged, specks=9 / 406)[31, 31]
 

@@ -139,6 +139,12 @@ def test_the_photos_edges_count_where_only_a_sketch_of_it_is_left(dogs: OpenImag
     assert np.array_equal(kept.pixels, own.pixels)
 
 
+def test_cleaning_leaves_what_was_clicked_on(dogs: OpenImage) -> None:
+    mask = dogs.refined("clicks").segment(points=[(300, 400), (660, 20), (300, 420)], labels=[1, 1, 0])
+    tidy = mask.clean(specks=1.0, holes=1.0)
+    assert not _ignored(mask) and not _ignored(tidy)
+
+
 def test_it_is_said_in_provenance_and_asked_for_by_name(
     segmenter: Segmenter, cache_folder: Path, dogs: OpenImage
 ) -> None:
