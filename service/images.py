@@ -62,6 +62,13 @@ class Picture:
         x0, y0, x1, y1 = box
         return np.ascontiguousarray(self.pixels[y0:y1, x0:x1])
 
+    def window_at(self, box: tuple[int, int, int, int]) -> np.ndarray:
+        """The same in the image frame's own resolution, where fewer pixels were decoded."""
+        if self.reduced_from is None:
+            return self.window(box)
+        x0, y0, x1, y1 = box
+        return np.ascontiguousarray(cv2.resize(self.pixels, self.reduced_from)[y0:y1, x0:x1])
+
     @cached_property
     def digest(self) -> str:
         """Hex SHA-256 over shape and pixels: equal for equal pictures, whatever file they came from."""

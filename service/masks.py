@@ -19,6 +19,7 @@ from .formats.encoding import encode_png
 from .formats.result import ObjectResult, Result
 from .images import Picture
 from .prompts import Prompt
+from .refine.edges import sharpen
 from .refine.spots import Spot
 from .rle import Rle
 
@@ -153,6 +154,7 @@ class Mask(BaseMask):
     score: predicted IoU. index: its place in the decoder's answer (0 to 2 of three candidates, else 0).
     frame: where the logits lie. prompt: what was asked. provenance: with which model and settings.
     shown, spots: where the decoder ignored clicks, logits that respect them, and pixels that logits are too coarse for.
+    is_sharp: whether its edges are laid on those of the photo, which must be there for it.
     """
 
     logits: np.ndarray
@@ -165,6 +167,7 @@ class Mask(BaseMask):
     cleaned: np.ndarray | None = field(default=None, repr=False)
     shown: np.ndarray | None = field(default=None, repr=False)
     spots: tuple[Spot, ...] = field(default=(), repr=False)
+    is_sharp: bool = field(default=False, repr=False)
 
     @property
     def shown_logits(self) -> np.ndarray:
@@ -172,8 +175,12 @@ class Mask(BaseMask):
         return self.logits if self.shown is None else self.shown
 
     def _decoded(self) -> np.ndarray:
-        inside = (self._full_logits() > 0).numpy()
+        logits = self._full_logits().numpy()
         x0, y0, x1, y1 = self.frame.window
+        if self.is_sharp:
+            points = [(x - x0, y - y0) for x, y in self.prompt.points]
+            logits = sharpen(self.source.get().window_at(self.frame.window), logits, points)
+        inside = logits > 0
         whole = inside if self.frame.is_whole else np.zeros((self.frame.height, self.frame.width), bool)
         if not self.frame.is_whole:
             whole[y0:y1, x0:x1] = inside

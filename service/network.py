@@ -14,7 +14,7 @@ from ..models.frame import Frame
 from ..models.sam import Sam, plain_arithmetic, resize
 from .provenance import of_encoder
 
-REFINES = ("auto", "off", "clicks")
+REFINES = ("auto", "off", "clicks", "edges")
 
 
 class Network:
@@ -26,7 +26,7 @@ class Network:
     def refined(self, how: str) -> Network:
         """This network with another `refine`. Raises SettingsError for an unknown one."""
         check("refine", how, REFINES)
-        effective = "off" if how == "off" else "clicks"
+        effective = "clicks" if how == "auto" else how
         if effective == self.provenance["refine"]:
             return self
         return Network(self.sam, self.digest, self.margin, {**self.provenance, "refine": effective})
@@ -34,7 +34,12 @@ class Network:
     @property
     def obeys(self) -> bool:
         """Whether clicks that the decoder ignores are enforced."""
-        return self.provenance["refine"] == "clicks"
+        return self.provenance["refine"] != "off"
+
+    @property
+    def sharpens(self) -> bool:
+        """Whether masks have the edges of the photo."""
+        return self.provenance["refine"] == "edges"
 
     def with_embedding_of(self, encoder: Mapping[str, Any]) -> Network:
         """This network for an embedding made with other settings, which its answers then name under "embedding"."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Unpack
 
@@ -118,6 +119,8 @@ class OpenImage:
         order = sorted(range(len(numbers)), key=lambda n: -numbers[n])
         prompt, provenance = prompt.without_chain(), self.provenance
         masks = [Mask(arrays[n], numbers[n], n, self._frame, prompt, provenance, self._source) for n in order]
+        if self._network.sharpens:
+            masks = [replace(mask, is_sharp=True) for mask in masks]
         return [obey(mask, self.colours) for mask in masks] if self._network.obeys else masks
 
     def subject(self, *, min_confidence: float = MIN_CONFIDENCE) -> SubjectMask | NoSubject:

@@ -159,7 +159,7 @@ def test_folder_that_may_not_be_written_to(folder: Path) -> None:
         ("--device cuda:99", "device='cuda:99' is not on this machine"),
         ("--precision int8", "'--precision' (env var: 'CLICKMASK_PRECISION')"),
         ("--fit oval", "'--fit' (env var: 'CLICKMASK_FIT')"),
-        ("--refine edges", "'--refine' (env var: 'CLICKMASK_REFINE')"),
+        ("--refine matte", "'--refine' (env var: 'CLICKMASK_REFINE')"),
         ("--device cpu --precision float16", "precision='float16' is for GPUs"),
         ("--cache-dir photo.jpg", "'--cache-dir' (env var: 'CLICKMASK_CACHE_DIR')"),
     ],

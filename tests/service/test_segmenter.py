@@ -29,7 +29,7 @@ from clickmask.service.segmenter import READ_AHEAD
         ("fit", "circle"),
         ("fit", None),
         ("refine", "hard"),
-        ("refine", "edges"),
+        ("refine", "matte"),
     ],
 )
 def test_bad_setting_is_refused_by_name(tmp_path: Path, field: str, value: Any) -> None:
