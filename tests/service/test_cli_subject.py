@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from clickmask.service.cli.app import app
 
-MODEL = ("--device", "cpu", "--precision", "float32", "--fit", "rectangle")
+MODEL = ("--device", "cpu", "--precision", "float32", "--fit", "rectangle", "--refine", "off")
 
 
 @pytest.fixture

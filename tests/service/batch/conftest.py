@@ -26,7 +26,7 @@ from clickmask.service.formats import Options
 if TYPE_CHECKING:
     from .s3_stand_in import Bucket, Server
 
-MODEL = ("--device", "cpu", "--precision", "float32", "--fit", "rectangle")
+MODEL = ("--device", "cpu", "--precision", "float32", "--fit", "rectangle", "--refine", "off")
 Run = Callable[..., Report]
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
