@@ -39,6 +39,6 @@ def segment_each(image: OpenImage, prompts: Sequence[Prompt]) -> list[Mask]:
     clear = [n for n, prompt in enumerate(prompts) if not prompt.is_ambiguous]
     masks: dict[int, Mask] = {}
     for numbers, multimask in ((ambiguous, True), (clear, False)):
-        answers = ask_together([(image, prompts[n]) for n in numbers], multimask=multimask)
+        answers = image._decode([prompts[n] for n in numbers], multimask=multimask)
         masks.update((n, answer[0]) for n, answer in zip(numbers, answers, strict=True))
     return [masks[n] for n in range(len(prompts))]

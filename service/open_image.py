@@ -104,7 +104,6 @@ class OpenImage:
 
     def segment_many(self, prompts: Iterable[Prompt]) -> list[Mask]:
         """One mask for each prompt, in their order; prompts may differ in everything."""
-        self._open_tokens()
         return segment_each(self, list(prompts) if isinstance(prompts, Iterable) else [prompts])
 
     def _decode(self, prompts: Sequence[Prompt], *, multimask: bool) -> list[list[Mask]]:

@@ -125,6 +125,10 @@ class LaneImage(OpenImage):
         vars(self).update(vars(image))
         self._image, self._line, self._lane = image, line, lane
 
+    def refined(self, how: str) -> LaneImage:
+        """The same in the lane, with another `refine`."""
+        return LaneImage(self._image.refined(how), self._line, self._lane)
+
     def _decode(self, prompts: Sequence[Prompt], *, multimask: bool) -> list[list[Mask]]:
         self._open_tokens()
         kind, found = decode_kind(multimask=multimask), list[list[Mask]]()
