@@ -59,5 +59,5 @@ def check_stop(folder: Path, after: float) -> Counter[int]:
         after[-1] == 0
     ):  # its connection had come to the machine, and not yet to the server, when that closed the listener
         after.pop()
-    assert set(ready[: ready.index(503)]) == {200} and set(after) == {503}, ready
+    assert set(ready[: ready.index(503)]) <= {200} and set(after) == {503}, ready  # the first may be late
     return statuses
