@@ -154,12 +154,13 @@ def test_scale_model_is_the_mask_seen_from_further_away(client: httpx.Client, pa
 def test_crumbs_go_when_asked(client: httpx.Client, path: str, near: OpenImage) -> None:
     prompt: Any = {"points": [A, [100, 100], [1900, 20], [400, 60]], "labels": [1, 1, 1, 0]}
     raw = near.segment(**prompt).pixels
-    tidy = clean(raw, 0.2, 0.1)
+    clicked = [(x, y) for x, y in prompt["points"]]
+    tidy = clean(raw, 0.2, 0.1, clicked)
     assert not np.array_equal(raw, tidy)
     found = _best(client, path, prompt, clean={"specks": 0.2, "holes": 0.1})
     assert np.array_equal(rle.decode(found["rle"]), tidy) and found["area"] == np.count_nonzero(tidy)
     only_holes = _best(client, path, prompt, clean={"holes": 0.1})
-    assert np.array_equal(rle.decode(only_holes["rle"]), clean(raw, 0, 0.1))
+    assert np.array_equal(rle.decode(only_holes["rle"]), clean(raw, 0, 0.1, clicked))
 
 
 def test_a_cutout_has_room_and_a_soft_edge_when_asked(client: httpx.Client, path: str) -> None:
