@@ -62,7 +62,7 @@ for name in names:
 """
 EXTRAS = {
     "serve": "clickmask.service.http",
-    "client": "clickmask.service.client.httpx_transports",
+    "client": "clickmask.service.client.httpx_transports", "clickmask.service.cluster.encoders",
     "ui": "clickmask.ui.",
 }
 CLIENT = "import clickmask; clickmask.Client('http://127.0.0.1:7860')"
