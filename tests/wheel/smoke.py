@@ -62,9 +62,10 @@ for name in names:
 """
 EXTRAS = {
     "serve": "clickmask.service.http",
-    "client": "clickmask.service.client.httpx_transports", "clickmask.service.cluster.encoders",
+    "client": "clickmask.service.client.httpx_transports",
     "ui": "clickmask.ui.",
 }
+ENCODERS = "clickmask.service.cluster.encoders"  # which works for the HTTP service
 CLIENT = "import clickmask; clickmask.Client('http://127.0.0.1:7860')"
 
 
@@ -149,7 +150,7 @@ def use(python: Path, elsewhere: Path) -> None:
     assert "vit_t" in run(command, "models", "list", cwd=elsewhere, quiet=True)
     run(command, "segment", "photo.jpg", "--point", f"{X},{Y}", "-o", "mask.png", cwd=elsewhere)
     run(python, "-c", TRY, "photo.jpg", str(X), str(Y), "mask.png", cwd=elsewhere)
-    run(python, "-c", IMPORT, *EXTRAS.values(), cwd=elsewhere)
+    run(python, "-c", IMPORT, *EXTRAS.values(), ENCODERS, cwd=elsewhere)
 
 
 def use_extras(python: Path, wheel: Path, elsewhere: Path) -> None:
