@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..models.errors import SettingsError
-from ..models.frame import Frame
+from ..models.frame import MODEL_SIDE, Frame
 from ..models.sam import Sam, plain_arithmetic, resize
 from .provenance import of_encoder
 
@@ -58,7 +58,7 @@ class Network:
 
         A GPU scales to fractions of grey levels, which would be more bytes than the picture: there it stays as it is.
         """
-        if self.sam.device.type != "cpu":
+        if self.sam.device.type != "cpu" or max(frame.window_size) <= MODEL_SIDE:
             return pixels
         return resize(torch.from_numpy(pixels), frame.scaled_size).contiguous().numpy()
 

@@ -21,7 +21,7 @@ from . import serve_options as s
 from .config import ConfigFileHere
 from .progress import download_bar
 from .quantities import Size
-from .serve_away import Away
+from .serve_ray import RayChoice
 from .settings import Settings
 from .shell import say
 
@@ -114,8 +114,8 @@ def run_service(options: Mapping[str, Any], find_maker: Callable[[], AppMaker], 
         raise typer.BadParameter("edges are for Python, segment and batch", param_hint="'--refine'")
     settings = serve_settings(options)
     model = Settings(*(options[name] for name in ("model", "devices", "precision", "fit", "refine", "cache_dir")))
-    away = Away(options["ray"], options["ray_replicas"], options["devices"])
-    _serve(settings, model, options["log_level"], find_maker, pages, away)
+    choice = RayChoice(options["ray"], options["ray_replicas"], options["devices"])
+    _serve(settings, model, options["log_level"], find_maker, pages, choice)
 
 
 def serve_settings(options: Mapping[str, Any]) -> ServeSettings:
@@ -171,7 +171,7 @@ def _serve(
     log_level: s.Level,
     find_maker: Callable[[], AppMaker],
     pages: Mapping[str, str],
-    away: Away,
+    choice: RayChoice,
 ) -> NoReturn:
     """Check and bind first, load second: what cannot work is said at once, and nobody is let in before all is there."""
     from ..http.access.ways import open_callers
@@ -195,7 +195,7 @@ def _serve(
     place = (
         f"{address(settings.host, sockets)}{root} ({', '.join(f'{name}: {root}{at}' for name, at in pages.items())})"
     )
-    with away.encoders(models, segmenters[0].provenance, sockets[0].getsockname()[1]) as encoders:
+    with choice.encoders(models, segmenters[0].provenance, sockets[0].getsockname()[1]) as encoders:
         signal.signal(signal.SIGTERM, _stop_loading)  # Ray has one of its own
         app = find_maker()(segmenters, settings, encoders=encoders)
         code = run(app, settings, app.state.health, sockets, lambda: _announce(segmenters, place))

@@ -127,7 +127,15 @@ def _deploy(name: str, opener: Callable[[], Segmenter], provenance: Mapping[str,
     )
     try:
         return serve.run(deployment.bind(opener, dict(provenance)), name=name, route_prefix=None)
-    except RuntimeError:
-        told = serve.status().applications[name].deployments["encoders"].message  # a traceback of a traceback
-        cause = told.strip().splitlines()[-1].rpartition("Error: ")[2]
-        raise SettingsError(f"--ray: the encoders do not start: {cause}") from None
+    except RuntimeError as error:
+        raise SettingsError(f"--ray: the encoders do not start: {_cause(name) or error}") from None
+
+
+def _cause(name: str) -> str:
+    """What kept the replicas from starting, in a line; nothing where Serve does not say."""
+    from ray import serve
+
+    application = serve.status().applications.get(name)
+    told = [] if application is None else [one.message for one in application.deployments.values()]
+    lines = "\n".join(told).strip().splitlines()  # a traceback of a traceback
+    return lines[-1].rpartition("Error: ")[2] if lines else ""

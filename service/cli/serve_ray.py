@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Away:
+class RayChoice:
     """The cluster at an address, if any, and how many replicas there; devices: of the service itself."""
 
     address: str | None
