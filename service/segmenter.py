@@ -48,7 +48,8 @@ class Segmenter:
             measure (benchmarks/quality.md), and is the square elsewhere.
         refine: "clicks", which is "auto", has every foreground point inside the mask and every background point
             outside; "edges" lays the masks' edges on those of the photo besides, which takes longer and needs its
-            pixels; "off" is plain SAM, which ignores some clicks. All measured: benchmarks/quality.md.
+            pixels; "off" is plain SAM, which ignores some clicks. All measured: benchmarks/quality.md. Of masks for
+            prompts: those of `everything` and `subject` are the decoder's own.
         cache_dir: where downloads and the self-check's result are kept; the user's cache folder by default.
         progress: called with (bytes so far, bytes in all or None) while a model is fetched.
 

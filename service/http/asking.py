@@ -160,7 +160,7 @@ class Asking:
             "hover_ms": self._service.hover_ms(entry),
         }
         if wanted.scale == "full":
-            answer["provenance"] = self._service.provenance
+            answer["provenance"] = self._service.provenance_of(asked[0].refine)
         return answer
 
     def _keep(self, entry: Entry, question: Question, result: _Result) -> str:

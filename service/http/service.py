@@ -202,6 +202,10 @@ class Service:
         pages = max(1, self.streams.pages())
         return self.lanes[entry.lane].load.hover_interval(pages, Rank.HOVER, (Rank.CLICK,))
 
+    def provenance_of(self, refine: str) -> dict[str, Any]:
+        """With what an answer to a question with that `refine` is made."""
+        return dict(self.provenance) if refine == "auto" else {**self.provenance, "refine": refine}
+
     def _existing(self, key: str, caller: str, ahead: bool) -> Entry | None:
         try:
             entry = self.store.find(key, caller)

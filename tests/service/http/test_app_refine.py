@@ -78,6 +78,9 @@ def test_where_it_is_not_asked_for_it_is_as_the_server_was_started(
     auto, off, clicks = (_ask(client, path, refine=how) for how in ("auto", "off", "clicks"))
     assert auto["rle"] == off["rle"] == plain != clicks["rle"]
     assert len({auto["mask_id"], off["mask_id"], clicks["mask_id"]}) == 3
+    for how in ("off", "clicks"):
+        answer = client.post(path, json={"objects": [PROMPT], "refine": how}).json()
+        assert answer["provenance"]["refine"] == how
 
 
 def test_under_the_pointer_it_is_never_enforced(client: httpx.Client, path: str) -> None:
