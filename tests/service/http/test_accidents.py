@@ -7,7 +7,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -43,9 +43,9 @@ from clickmask.service.images import Picture
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="processes are stopped as on Linux")
 Pictures = Sequence[tuple[Picture, Frame]]
 
-# A whole server whose device breaks over pictures that are 17 pixels high.
+# A whole server whose device breaks over pictures that are 17 pixels high, once the file "go" is there.
 BREAKING = """
-import logging, sys
+import logging, sys, time
 from pathlib import Path
 from clickmask import Segmenter
 from clickmask.service.http.app import create_app
@@ -57,6 +57,9 @@ from clickmask.service.http.settings import Decoders, ServeSettings, Storage
 class Breaking(Segmenter):
     def open_together(self, pictures):
         if pictures[0][0].size[1] == 17:
+            (folder / "at work").touch()
+            while not (folder / "go").exists():
+                time.sleep(0.01)
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
         return super().open_together(pictures)
 
@@ -211,14 +214,20 @@ def test_broken_device_is_not_asked_again_and_both_probes_tell(failing: _Failing
 
 
 def test_broken_device_ends_the_process_with_70_for_whoever_starts_it_again(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+
     async def ask(url: str) -> list[Seen]:
         async with client_of(url) as client:
             image = (await upload(client, strip(1))).body["id"]
             before = await asyncio.gather(*(click(client, image) for _ in range(8)))
             assert {one.status for one in before} == {200}
+            opened = asyncio.create_task(upload(client, _seventeen_high()))
+            await _until(lambda: _exists(state / "at work"))
             waiting = [asyncio.create_task(click(client, image)) for _ in range(8)]
-            opened = await upload(client, _seventeen_high())
-            after = await click(client, opened.body["id"]) if opened.body else opened
+            await _until(lambda: _pending(client, 8))
+            (state / "go").touch()
+            broken = await opened
+            after = await click(client, broken.body["id"]) if broken.body and "id" in broken.body else broken
             return [after, *await asyncio.gather(*waiting)]
 
     with serving(tmp_path, command=(sys.executable, "-c", BREAKING)) as served:
@@ -228,3 +237,18 @@ def test_broken_device_ends_the_process_with_70_for_whoever_starts_it_again(tmp_
         assert time.monotonic() - began < 3 * 10
     assert after.status in (0, 410, 503), "there is no answer from a broken device"
     assert {one.status for one in rest} <= {200, 503}, "what was admitted is answered"
+
+
+async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not await holds():
+            await asyncio.sleep(0.02)
+
+
+async def _exists(file: Path) -> bool:
+    return file.exists()
+
+
+async def _pending(client: httpx.AsyncClient, count: int) -> bool:
+    figures = (await client.get("/metrics")).text
+    return f"clickmask_inference_pending_request_count {count:.1f}" in figures
