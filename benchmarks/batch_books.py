@@ -4,7 +4,8 @@
 
 Tiny: strips of 256 x 8 pixels, embedded weights, one click each; the share of the run that goes into journal and
 report. Entries: a folder of empty files that a journal says are done, results beside them; seconds until work would
-begin (there is no model), and the peak memory of the process. Files are made in the temporary folder, two an entry.
+begin (there is no model), until the run is over, and the peak memory of the process. Files are made in the temporary
+folder, two an entry.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from encode import PHOTOS
-from timing import machine
 
 from clickmask.service.batch.begun import Begun
 from clickmask.service.batch.books import Books
@@ -43,13 +42,15 @@ FORMATS = Formats(("png",), Options())
 
 
 class Idle:
-    """Hands that are never given anything to do."""
+    """Hands that are never given anything to do, and note when they could have begun."""
 
+    began_at = 0.0
     provenance: Mapping[str, Any] = {"model": "none", "digest": "none", "device": "cpu"}
     takes_all_at_once = False
 
     def work(self, task: Task, errands: Iterable[Errand], note: Note) -> None:
         """Count what is left to do."""
+        self.began_at = time.perf_counter()
         left = sum(1 for _ in errands)
         if left:
             sys.exit(f"{left} photos would be done again")
@@ -57,6 +58,8 @@ class Idle:
 
 def tiny(count: int) -> None:
     """The journal's share of a run of tiny photos."""
+    from encode import PHOTOS
+
     from clickmask import Segmenter
 
     spent = [0.0]
@@ -120,12 +123,13 @@ def go_on(root: Path) -> None:
     started = time.perf_counter()
     found = scan(str(root / "photos"), root / "out")
     scanned = time.perf_counter() - started
-    batch = Batch(found, Whole("center"), FORMATS, Folder(root / "out"))
-    report = run_with(batch, lambda: nullcontext(Idle()), lambda report: None)
+    batch, hands = Batch(found, Whole("center"), FORMATS, Folder(root / "out")), Idle()
+    report = run_with(batch, lambda: nullcontext(hands), lambda report: None)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(
-        f"| {report.tally.kept:,} entries | {seconds:.1f} s, of which the scan {scanned:.1f} s | "
+        f"| {report.tally.kept:,} entries | {hands.began_at - started:.1f} s, of which the scan {scanned:.1f} s; "
+        f"{seconds:.1f} s until the run is over | "
         f"{peak:.0f} MB, {peak - before:.0f} MB more than before |\n"
     )
 
@@ -139,14 +143,17 @@ def main() -> None:
     options = parser.parse_args()
     if options.go_on:
         return go_on(options.go_on)
-    sys.stdout.write(f"{machine()}\n\n| what | time | memory |\n|---|---|---|\n")
+    sys.stdout.write("| what | time | memory |\n|---|---|---|\n")
     sys.stdout.flush()
     if options.entries:
         with tempfile.TemporaryDirectory() as folder:
             make_entries(Path(folder), options.entries)
             subprocess.run([sys.executable, __file__, "--go-on", folder], check=True)
+    from timing import machine  # not before: what torch takes would count as that process's peak
+
     if options.tiny:
         tiny(options.tiny)
+    sys.stdout.write(f"\n{machine()}\n")
     return None
 
 

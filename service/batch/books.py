@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from .begun import Begun, leftovers
@@ -67,7 +66,7 @@ class Books:
         with self._written():
             if self._spool is not None and record.payload:
                 place = self._spool.append(record.name, record.payload)
-                record = replace(record, outputs=(*record.outputs, place), payload=b"")
+                record = record._replace(outputs=(*record.outputs, place), payload=b"")
             self._journal.add(record)
         self._report.note(record)
         if self._early is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...models.device_errors import is_device_error
 from ..embeddings import read_embedding
@@ -36,7 +36,7 @@ class Desk:
     def answer(self, photos: Sequence[Opened]) -> list[Answered | Record]:
         """Encode photos and ask them. What goes wrong is told in a record, unless the device broke."""
         if len(photos) == 1 and (last := self._twin(photos[0])) is not None:
-            stamp = replace(photos[0].stamp, seconds=(*photos[0].stamp.seconds, 0.0))
+            stamp = photos[0].stamp._replace(seconds=(*photos[0].stamp.seconds, 0.0))
             return [Answered(photos[0].job, stamp, photos[0].picture, last.answers, last.embedding)]
         started = time.monotonic()
         try:
@@ -88,7 +88,7 @@ class Desk:
                 raise
             return failed(photo.stamp, error)
         seconds += time.monotonic() - started
-        stamp = replace(photo.stamp, seconds=(*photo.stamp.seconds, round(seconds, 4)))
+        stamp = photo.stamp._replace(seconds=(*photo.stamp.seconds, round(seconds, 4)))
         embedding = image.packed_embedding() if self._keeps_embeddings else None
         self._last = _Last(photo.stamp.sha256, photo.asks, answers, embedding)
         return Answered(photo.job, stamp, photo.picture, answers, embedding)

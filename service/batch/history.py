@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from array import array
 from bisect import bisect_left
@@ -16,7 +15,8 @@ from .begun import Beginnings, Begun
 from .journal import Record
 
 _NAME, _STATE = b'{"name":"', b'","state":"'  # what a record's line begins with, and what follows the name in it
-_FILE = 48  # bits of a place in a file; the file's number is above them
+_BUFFER = 65536
+_FILE = 44  # bits of a place in a file; the file's number is above them
 
 
 class History:
@@ -27,7 +27,7 @@ class History:
     def __init__(self, paths: Iterable[Path]) -> None:
         self._files: list[BinaryIO] = []
         self._beginnings = Beginnings()
-        self._keys, self._places = array("Q"), array("Q")
+        self._keys, self._places = array("q"), array("q")  # by hash of the name: what is read has to bear it
         for path in sorted(paths, key=lambda path: path.stat().st_mtime_ns):
             self._index(path)
         self._sort()
@@ -35,14 +35,14 @@ class History:
 
     def _index(self, path: Path) -> None:
         """Note where records begin. A name cannot hold what follows it: its quotes are escaped."""
-        file = path.open("rb")
+        file = path.open("rb", buffering=_BUFFER)
         at, number = 0, len(self._files)
         self._files.append(file)
         for line in file:
             end = line.find(_STATE, len(_NAME)) if line.startswith(_NAME) and line.endswith(b"}\n") else -1
             if end >= 0:
                 name = line[len(_NAME) : end]
-                self._keys.append(_key(name))
+                self._keys.append(hash(name))
                 self._places.append(number << _FILE | at)
                 self._beginnings.end(number, name)
             else:
@@ -50,18 +50,18 @@ class History:
             at += len(line)
 
     def _sort(self) -> None:
-        keys, places = np.frombuffer(self._keys, np.uint64), np.frombuffer(self._places, np.uint64)
+        keys, places = np.frombuffer(self._keys, np.int64), np.frombuffer(self._places, np.int64)
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
         is_last = np.append(keys[1:] != keys[:-1], True)[: len(keys)]
-        self._keys, self._places = array("Q", keys[is_last].tobytes()), array("Q", places[order][is_last].tobytes())
+        self._keys, self._places = array("q", keys[is_last].tobytes()), array("q", places[order][is_last].tobytes())
 
     def __len__(self) -> int:
         return len(self._keys) - len(self._forgotten)
 
     def get(self, name: str) -> Record | None:
         """The last record about a photo."""
-        place = self._place(_key(_written(name)))
+        place = self._place(hash(_written(name)))
         record = None if place is None else self._read(place)
         return record if record is not None and record.name == name else None
 
@@ -81,7 +81,7 @@ class History:
 
     def forget(self, name: str) -> None:
         """Know nothing of a photo."""
-        key = _key(_written(name))
+        key = hash(_written(name))
         if self._place(key) is not None:
             self._forgotten.add(key)
 
@@ -102,8 +102,3 @@ def _written(name: str) -> bytes:
     """A name as it stands in a line."""
     is_plain = name.isascii() and name.isprintable() and '"' not in name and "\\" not in name
     return name.encode() if is_plain else json.dumps(name)[1:-1].encode()
-
-
-def _key(name: bytes) -> int:
-    """name: as it stands in a line."""
-    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest())

@@ -11,19 +11,19 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 from .begun import Begun
 from .folders import Folders, sync_folder
 from .statistics import Statistics
 
 DONE, FAILED, SKIPPED = "done", "failed", "skipped"
+_read = json.JSONDecoder().raw_decode  # a million lines are read before work goes on, and `json.loads` takes half more
 _SYNC_LINES, _SYNC_SECONDS = 64, 2.0
 
 
-@dataclass(frozen=True)
-class Record:
+class Record(NamedTuple):
     """What became of a photo.
 
     name: relative. state: DONE, FAILED or SKIPPED. size, mtime_ns, sha256: of the file as it was read; identity: a
@@ -59,12 +59,13 @@ class Record:
     def parse(cls, line: bytes) -> Record | None:
         """From a line; None when it is not whole."""
         try:
-            values = json.loads(line)
-            if not line.endswith(b"\n") or values["state"] not in (DONE, FAILED, SKIPPED):
+            text = line.decode("ascii")
+            values, end = _read(text)
+            if text[end:] != "\n" or values["state"] not in (DONE, FAILED, SKIPPED):
                 return None
             if "outputs" in values:
                 outputs = values["outputs"]
-                values["outputs"] = tuple((str(path), int(size), str(digest)) for path, size, digest in outputs)
+                values["outputs"] = tuple([(str(path), int(size), str(digest)) for path, size, digest in outputs])
             if "statistics" in values:
                 values["statistics"] = Statistics.parse(values["statistics"])
             if "seconds" in values:
@@ -75,7 +76,9 @@ class Record:
 
 
 # What stands in a line as it is, and the value that need not stand there; name and state, which come first, always do.
-_PLAIN = tuple((field.name, field.default) for field in fields(Record) if field.name not in ("statistics", "payload"))
+_PLAIN = tuple(
+    (name, Record._field_defaults.get(name)) for name in Record._fields if name not in ("statistics", "payload")
+)
 
 
 class Journal:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
@@ -20,7 +19,9 @@ Key = tuple[float, str]  # what it goes by, and the photo's name, which tells eq
 
 def lot(name: str) -> int:
     """A photo's lot, 0 to 2**64 - 1: it has nothing to do with the shard that the photo belongs to."""
-    return int.from_bytes(hashlib.blake2b(os.fsencode(name), digest_size=8, person=b"lot").digest())
+    return int.from_bytes(
+        hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8, person=b"lot").digest()
+    )
 
 
 def drawn(names: Iterable[str], count: int) -> frozenset[str]:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -22,13 +22,15 @@ _LONGEST = 160  # bytes of a name's own part: endings come behind it
 _UNSAFE = frozenset('<>:"|?*\\')  # Windows has no such names
 _OF_ALL = ("shards",)  # a folder of results of all photos; the others are files
 _EXTENSIONS = {extension for row in FORMATS.values() for extension in row.writers} | {".yaml", ".safetensors"}
-_PLAIN = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_. -]{0,98}[A-Za-z0-9_])?")  # as most are
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)
+_DEVICE = r"(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)"
+_DEVICES = re.compile(_DEVICE, re.IGNORECASE)
+# As most are:
+_PLAIN = re.compile(rf"(?!{_DEVICE})[A-Z0-9_](?:[A-Z0-9_. -]{{0,98}}[A-Z0-9_])?", re.IGNORECASE | re.ASCII)
 
 
 def safe(part: str) -> str:
     """A name of a file or folder without what makes trouble: control characters, broken UTF-8, a leading dash, ..."""
-    if _PLAIN.fullmatch(part) and not _DEVICES.match(part):
+    if _PLAIN.fullmatch(part):
         return part
     text = "".join(_escape(letter) if _is_unsafe(letter) else letter for letter in part)
     if text.startswith("-") or _DEVICES.match(text):
@@ -50,28 +52,27 @@ class Bases:
         self._has_bare = any(not FORMATS[name].word for name in formats)  # photo.json, which photo_mask's could be
         self._has_folders = any(FORMATS[name].folder is not None for name in formats)
         names = names if isinstance(names, Sequence) else list(names)
-        self._shared = _repeated(self._stem_key(name) for name in names)
-        self._twins = _repeated(_number(_folded(self._plain(name))) for name in names)
+        folders: list[str] = []
+        self._shared = _repeated(lambda: _stem_keys(names, folders))
+        self._twins: frozenset[int] = frozenset()
+        if self._shared or self._has_bare or len({_folded(_place(folder)) for folder in folders}) < len(folders):
+            self._twins = _repeated(lambda: (_folded(self._plain(name)) for name in names))
 
     def __getitem__(self, name: str) -> str:
         """Of one of the names that were given."""
         base = self._plain(name)  # twins by case or by Unicode's ways of writing get a digest: no two are alike
         return f"{base}~{_digest(name)}" if self._twins and _number(_folded(base)) in self._twins else base
 
-    def _stem_key(self, name: str) -> int:
-        folder, _, own = name.rpartition("/")
-        return _number(f"{folder}\0{_folded(_stem(own))}")
-
     def _plain(self, name: str) -> str:
         """The shortest beginning by which a photo can be told from others of its folder, but for twins."""
         folder, _, own = name.rpartition("/")
         stem = _stem(own)
-        if self._shared and self._stem_key(name) in self._shared:
+        if self._shared and _number(_stem_key(folder, own)) in self._shared:
             is_like_a_file = self._has_folders and self._is_like_ours.fullmatch(stem)
             stem = _no_file(safe(own)) if is_like_a_file else safe(own)
         elif self._has_bare and self._is_like_ours.fullmatch(stem):
             stem = safe(own)
-        return "/".join(part for part in (_place(folder), stem) if part)
+        return f"{_place(folder)}/{stem}" if folder else stem
 
 
 def name_bases(names: Iterable[str], formats: Sequence[str]) -> Bases:
@@ -95,12 +96,36 @@ def _no_file(part: str) -> str:
 
 
 def _stem(own: str) -> str:
+    if _PLAIN.fullmatch(own):  # it begins with no dot
+        stem, dot, _ = own.rpartition(".")
+        return stem if dot else own
     return os.path.splitext(safe(own))[0]
 
 
-def _repeated(numbers: Iterable[int]) -> frozenset[int]:
-    """Those that come more than once."""
-    found = np.sort(np.fromiter(numbers, np.uint64))
+def _stem_keys(names: Iterable[str], folders: list[str]) -> Iterator[str]:
+    """Of each name; its folder is put down each time that it is another than the last, which is rarely twice."""
+    before = None
+    for name in names:
+        folder, _, own = name.rpartition("/")
+        if folder != before:
+            folders.append(before := folder)
+        yield _stem_key(folder, own)
+
+
+def _stem_key(folder: str, own: str) -> str:
+    """Equal of photos of one folder whose stems are."""
+    return f"{folder}\0{_folded(_stem(own))}"
+
+
+def _repeated(keys: Callable[[], Iterable[str]]) -> frozenset[int]:
+    """The numbers of keys that come more than once; Python's hash is quick to tell that of most, not the same in all
+    processes, and finds a few too many."""
+    again = _twice(map(hash, keys()), np.int64)
+    return _twice((_number(key) for key in keys() if hash(key) in again), np.uint64) if again else frozenset()
+
+
+def _twice(numbers: Iterable[int], kind: type[np.integer]) -> frozenset[int]:
+    found = np.sort(np.fromiter(numbers, kind))
     return frozenset(found[1:][found[1:] == found[:-1]].tolist())
 
 

@@ -101,4 +101,7 @@ def is_same_file(record: Record, source: Source) -> bool:
 
 def are_there(record: Record, out: Outlet, *, verify: bool = False) -> bool:
     """Whether all files of a record lie in the output folder, by size or (verify) by content."""
-    return all(out.has(path, size, digest, verify=verify) for path, size, digest in record.outputs)
+    for path, size, digest in record.outputs:
+        if not out.has(path, size, digest, verify=verify):
+            return False
+    return True

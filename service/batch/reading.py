@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...models.errors import ClickmaskError, ImageError
 from ...models.frame import Frame
@@ -47,18 +47,18 @@ def read(job: Job, asks: Asks, out: Outlet, *, is_fast: bool = False) -> Read:
     started = time.monotonic()
     stamp = Record(job.source.name, FAILED, base=job.base)
     try:
-        stamp = replace(stamp, **job.source.stamp()._asdict())
+        stamp = stamp._replace(**job.source.stamp()._asdict())
         with job.source.open() as file:
             head = file.read(_HEAD)
             foreign = _foreign(job, head)
             if foreign is not None:
-                return replace(stamp, state=SKIPPED, kind="NotAPhoto", reason=foreign)
+                return stamp._replace(state=SKIPPED, kind="NotAPhoto", reason=foreign)
             return _opened(job, asks, stamp, head + file.read(), out, started, is_fast=is_fast)
     except (ClickmaskError, MemoryError) as error:
         return failed(stamp, error)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        return replace(stamp, kind=type(error).__name__, reason=f"cannot be read: {reason}")
+        return stamp._replace(kind=type(error).__name__, reason=f"cannot be read: {reason}")
     except Exception as error:  # a decoder's own: one photo is no reason to lose the others
         return failed(stamp, error)
 
@@ -66,19 +66,19 @@ def read(job: Job, asks: Asks, out: Outlet, *, is_fast: bool = False) -> Read:
 def failed(stamp: Record, error: Exception) -> Record:
     """The record of a photo that could not be done."""
     reason = str(error) or "no reason was given"
-    return replace(stamp, state=FAILED, kind=type(error).__name__, reason=reason, outputs=(), objects=0)
+    return stamp._replace(state=FAILED, kind=type(error).__name__, reason=reason, outputs=(), objects=0)
 
 
 def _opened(job: Job, asks: Asks, stamp: Record, data: bytes, out: Outlet, started: float, *, is_fast: bool) -> Read:
-    stamp = replace(stamp, sha256=hashlib.sha256(data).hexdigest())
+    stamp = stamp._replace(sha256=hashlib.sha256(data).hexdigest())
     before = job.previous
     same = before is not None and (before.state, before.sha256, before.base) == (DONE, stamp.sha256, job.base)
     if before is not None and same and are_there(before, out, verify=True):
         outputs, own = before.outputs, before.statistics
-        return replace(stamp, state=DONE, outputs=outputs, objects=before.objects, statistics=own)
+        return stamp._replace(state=DONE, outputs=outputs, objects=before.objects, statistics=own)
     name = safe(job.source.name.rpartition("/")[2])
     picture = read_reduced(data, name=name) if is_fast else read_picture(data, name=name)
-    stamp = replace(stamp, seconds=(round(time.monotonic() - started, 4),))
+    stamp = stamp._replace(seconds=(round(time.monotonic() - started, 4),))
     return Opened(job, asks, stamp, picture, bool(job.embedding) and os.path.isfile(job.embedding))
 
 

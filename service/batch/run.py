@@ -197,7 +197,7 @@ def shards_of(batch: Batch, provenance: Mapping[str, object]) -> Shards | None:
 
 
 def _work(batch: Batch, plan: Plan, hands: Hands, report: Report, books: Books) -> None:
-    names = (name for name in batch.scan.sources.names if batch.shard.holds(name) and batch.question.concerns(name))
+    names = (job.source.name for job in plan.jobs)
     gallery = Gallery(batch.state / f"{FOLDER}{batch.shard.suffix}", names, plan.totals)
     report.begin()
     task = Task(batch.formats, batch.out, batch.question.describe(), gallery, batch.is_fast)
@@ -223,7 +223,8 @@ def _plan(batch: Batch, report: Report, history: History) -> Plan:
         count_plan(batch, report, plan, unasked=0)
         return plan
     plan = make_plan(asked_of(batch), bases, history, batch.out, verify=batch.verify)
-    mine = sum(map(batch.shard.holds, batch.scan.sources.names))
+    names = batch.scan.sources.names
+    mine = len(names) if batch.shard.is_whole else sum(map(batch.shard.holds, names))
     count_plan(batch, report, plan, unasked=mine - plan.total)
     report.gone = len(history) - plan.known if batch.shard.is_whole else 0
     return plan
@@ -251,8 +252,9 @@ def count_plan(batch: Batch, report: Report, plan: Plan, unasked: int) -> None:
 
 def asked_of(batch: Batch) -> Iterator[Source]:
     """The photos of this shard that something is asked of."""
+    is_whole, holds, concerns = batch.shard.is_whole, batch.shard.holds, batch.question.concerns
     for source in batch.scan.sources:
-        if batch.shard.holds(source.name) and batch.question.concerns(source.name):
+        if (is_whole or holds(source.name)) and concerns(source.name):
             yield source
 
 
@@ -261,6 +263,8 @@ def join(batch: Batch, report: Report, shards: Shards | None) -> None:
     if YOLO in batch.formats.names:  # it depends on the question alone
         batch.out.write(CLASSES, write_data_yaml(batch.formats.options.classes))
     batch.out.refresh()
+    if COCO not in batch.formats.names and shards is None:
+        return
     with history_of(batch) as history:
         if COCO in batch.formats.names:
             _join_coco(batch, history)

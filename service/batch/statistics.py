@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 DECADES, PER_DECADE = 6, 4
 AREA_BINS = DECADES * PER_DECADE
@@ -33,8 +33,7 @@ def binned(places: Iterable[int]) -> Bins:
     return tuple(sorted(found.items()))
 
 
-@dataclass(frozen=True)
-class Statistics:
+class Statistics(NamedTuple):
     """Of one photo's objects.
 
     areas, scores: how many lie in each bin of AREA_EDGES and SCORE_EDGES. empty: masks without a pixel, which are in no
@@ -53,9 +52,9 @@ class Statistics:
         """From plain values, as the journal holds them; None from None. Raises ValueError, TypeError or KeyError."""
         if values is None:
             return None
-        losses = tuple((str(name), int(objects), int(pixels)) for name, objects, pixels in values.get("losses", ()))
         lowest = values.get("lowest")
         areas, scores = _bins(values["areas"], AREA_BINS), _bins(values["scores"], SCORE_BINS)
+        losses = tuple([(str(name), int(objects), int(pixels)) for name, objects, pixels in values.get("losses", ())])
         return cls(areas, scores, int(values.get("empty", 0)), None if lowest is None else float(lowest), losses)
 
     def values(self) -> dict[str, Any]:
@@ -117,7 +116,8 @@ def _place(edges: tuple[float, ...], value: float) -> int:
 
 
 def _bins(values: Any, most: int) -> Bins:
-    found = tuple((int(place), int(count)) for place, count in values)
-    if any(not 0 <= place < most or count < 0 for place, count in found):
-        raise ValueError(f"expected places below {most}")
+    found = tuple([(int(place), int(count)) for place, count in values])
+    for place, count in found:
+        if not 0 <= place < most or count < 0:
+            raise ValueError(f"expected places below {most}")
     return found

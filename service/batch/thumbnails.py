@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -35,13 +36,14 @@ _FINER = 2  # drawn so much larger, and then made smaller, which smooths outline
 class Gallery:
     """A folder of thumbnails, for one thread. A copy of it may go to another process: each makes those it needs.
 
-    names: of all photos of the run, some of which are shown by lot. before: what earlier runs did; with its lowest
-    scores this gallery goes on by itself.
+    names: of the photos to be done. before: what earlier runs did; with its lots and lowest scores this gallery goes
+    on by itself.
     """
 
     def __init__(self, folder: Path, names: Iterable[str], before: Totals) -> None:
         self._folder = folder
-        self._last_lot = max((lot(name) for name in drawn(names, KEPT)), default=-1)
+        shown = drawn(chain(names, (key[1] for key, _ in before.by_lot)), KEPT)
+        self._last_lot = max(map(lot, shown), default=-1)
         self._worst: Lowest[None] = Lowest(KEPT)
         for key, _ in before.worst:
             self._worst.add(key, None)

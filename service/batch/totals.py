@@ -9,6 +9,8 @@ from .lots import KEPT, Lowest, lot
 from .sources import STATE
 from .statistics import Histograms, Spread
 
+_PARTS = f"{STATE}/"  # of documents about all photos
+
 
 @dataclass(frozen=True)
 class Exhibit:
@@ -51,9 +53,13 @@ class Totals:
 
     def add(self, record: Record) -> None:
         """One photo more."""
-        parts = sum(size for path, size, _ in record.outputs if path.startswith(f"{STATE}/"))
-        size = sum(size for _, size, _ in record.outputs)
-        files = sum(not path.startswith(f"{STATE}/") for path, _, _ in record.outputs)
+        files = size = parts = 0
+        for path, bytes_, _ in record.outputs:
+            size += bytes_
+            if path.startswith(_PARTS):
+                parts += bytes_
+            else:
+                files += 1
         self.files += files
         self.bytes += size
         self.room.add(size + parts)

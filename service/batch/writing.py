@@ -76,8 +76,8 @@ class Shelf:
         if self.gallery is not None:
             self.gallery.offer(item.job.source.name, result, item.picture.pixels, own.lowest)
         seconds = (*item.stamp.seconds, round(time.monotonic() - started, 4))
-        found = replace(item.stamp, state=DONE, outputs=tuple(written), objects=len(item.answers), statistics=own)
-        return replace(found, seconds=seconds, payload=payload)
+        found = item.stamp._replace(state=DONE, outputs=tuple(written), objects=len(item.answers), statistics=own)
+        return found._replace(seconds=seconds, payload=payload)
 
     def _keep(self, path: str, data: bytes, written: list[tuple[str, int, str]]) -> None:
         written.append((path, len(data), hashlib.sha256(data).hexdigest()))

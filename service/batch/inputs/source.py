@@ -44,8 +44,7 @@ class Where:
         return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A file that may be a photo.
 
     name: relative, with "/" between folders; bytes that are no UTF-8 stand in it as Python's surrogates do. path: where

@@ -11,7 +11,7 @@ import numpy as np
 
 from clickmask.service import rle
 from clickmask.service.batch.journal import DONE, Record
-from clickmask.service.batch.lots import KEPT, drawn
+from clickmask.service.batch.lots import KEPT, drawn, lot
 from clickmask.service.batch.statistics import Statistics
 from clickmask.service.batch.thumbnails import MOST_BYTES, SIDE, Gallery, draw, encode, file_name, find, prune, sampled
 from clickmask.service.batch.totals import Totals
@@ -70,13 +70,15 @@ def test_few_are_made_and_all_that_are_shown_are_among_them(tmp_path: Path) -> N
 
 def test_a_gallery_goes_on_where_earlier_runs_stopped(tmp_path: Path) -> None:
     before = Totals()
-    for n in range(KEPT):
-        before.add(Record(f"{n}.jpg", DONE, statistics=Statistics(lowest=0.5)))
-    gallery, photo = pickle.loads(pickle.dumps(Gallery(tmp_path, [], before))), _grey(8, 8, [])
-    gallery.offer("good.jpg", photo, photo.photo(), 0.9)
-    gallery.offer("none.jpg", photo, photo.photo(), None)
-    gallery.offer("bad.jpg", photo, photo.photo(), 0.4)
-    assert [path.name for path in tmp_path.iterdir()] == [file_name("bad.jpg")]
+    by_lot = sorted((f"{n}.jpg" for n in range(KEPT + 4)), key=lot)
+    for name in by_lot[1:-3]:
+        before.add(Record(name, DONE, statistics=Statistics(lowest=0.5)))
+    drawn_now, (good, none, bad) = by_lot[0], by_lot[-3:]
+    names = [drawn_now, good, none, bad]
+    gallery, photo = pickle.loads(pickle.dumps(Gallery(tmp_path, names, before))), _grey(8, 8, [])
+    for name, score in ((drawn_now, None), (good, 0.9), (none, None), (bad, 0.4)):
+        gallery.offer(name, photo, photo.photo(), score)
+    assert {path.name for path in tmp_path.iterdir()} == {file_name(drawn_now), file_name(bad)}
 
 
 def test_half_a_thumbnail_is_none(tmp_path: Path) -> None:
