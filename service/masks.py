@@ -154,7 +154,8 @@ class Mask(BaseMask):
     score: predicted IoU. index: its place in the decoder's answer (0 to 2 of three candidates, else 0).
     frame: where the logits lie. prompt: what was asked. provenance: with which model and settings.
     shown, spots: where the decoder ignored clicks, logits that respect them, and pixels that logits are too coarse for.
-    is_sharp: whether its edges are laid on those of the photo, which must be there for it.
+    is_sharp: whether its edges are those of the photo. photo: for that; it is given back once the pixels are made, so
+    that they can be made when the image is closed.
     """
 
     logits: np.ndarray
@@ -168,6 +169,7 @@ class Mask(BaseMask):
     shown: np.ndarray | None = field(default=None, repr=False)
     spots: tuple[Spot, ...] = field(default=(), repr=False)
     is_sharp: bool = field(default=False, repr=False)
+    photo: Picture | None = field(default=None, repr=False)
 
     @property
     def shown_logits(self) -> np.ndarray:
@@ -175,18 +177,23 @@ class Mask(BaseMask):
         return self.logits if self.shown is None else self.shown
 
     def _decoded(self) -> np.ndarray:
-        logits = self._full_logits().numpy()
         x0, y0, x1, y1 = self.frame.window
-        if self.is_sharp:
-            points = [(x - x0, y - y0) for x, y in self.prompt.points]
-            logits = sharpen(self.source.get().window_at(self.frame.window), logits, points)
-        inside = logits > 0
+        inside = (self._sharp_logits() if self.is_sharp else self._full_logits().numpy()) > 0
         whole = inside if self.frame.is_whole else np.zeros((self.frame.height, self.frame.width), bool)
         if not self.frame.is_whole:
             whole[y0:y1, x0:x1] = inside
         for spot in self.spots:
             spot.paint(whole)
         return whole
+
+    def _sharp_logits(self) -> np.ndarray:
+        if self.photo is None:
+            raise ClosedError("this copy of a mask has no photo to take its edges from: use the mask itself")
+        x0, y0, _, _ = self.frame.window
+        points = [(x - x0, y - y0) for x, y in self.prompt.points]
+        logits = sharpen(self.photo.window_at(self.frame.window), self._full_logits().numpy(), points)
+        object.__setattr__(self, "photo", None)
+        return logits
 
     def _full_logits(self) -> Tensor:
         """(h, w) float32 logits at the window's own resolution."""

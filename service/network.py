@@ -26,10 +26,14 @@ class Network:
     def refined(self, how: str) -> Network:
         """This network with another `refine`. Raises SettingsError for an unknown one."""
         check("refine", how, REFINES)
-        effective = "clicks" if how == "auto" else how
+        effective = "edges" if how == "auto" else how
         if effective == self.provenance["refine"]:
             return self
         return Network(self.sam, self.digest, self.margin, {**self.provenance, "refine": effective})
+
+    def without_photo(self) -> Network:
+        """This network for an image without its pixels: there, masks cannot have the photo's edges."""
+        return self.refined("clicks") if self.sharpens else self
 
     @property
     def obeys(self) -> bool:

@@ -119,7 +119,7 @@ class OpenImage:
         prompt, provenance = prompt.without_chain(), self.provenance
         masks = [Mask(arrays[n], numbers[n], n, self._frame, prompt, provenance, self._source) for n in order]
         if self._network.sharpens:
-            masks = [replace(mask, is_sharp=True) for mask in masks]
+            masks = [replace(mask, is_sharp=True, photo=self._source.get()) for mask in masks]
         return [obey(mask, self.colours) for mask in masks] if self._network.obeys else masks
 
     def subject(self, *, min_confidence: float = MIN_CONFIDENCE) -> SubjectMask | NoSubject:
@@ -195,7 +195,8 @@ class OpenImage:
 
     def proposed(self, search: Search, finds: Finds, peak_memory: int | None = None) -> Proposals:
         """What a search found, or has found so far."""
-        return Proposals(search, finds, self.provenance, self._source, self._low_res_again, peak_memory)
+        provenance = self._network.refined("off").provenance  # these are the decoder's own
+        return Proposals(search, finds, provenance, self._source, self._low_res_again, peak_memory)
 
     def _encoded(self, frame: Frame) -> Tensor:
         """The image tokens of a part of the image: those that are there, or new ones."""
@@ -228,15 +229,19 @@ class OpenImage:
         return OpenImage(self._network.encoding_anew(), source, frame, tokens)
 
     def without_pixels(self) -> OpenImage:
-        """This image with its embedding alone: all but cut-outs, overlays and windows; for whoever keeps many."""
+        """This image with its embedding alone, for whoever keeps many: all but cut-outs, overlays, windows, and the
+        photo's edges, for which `refine` becomes "clicks"."""
         width, height = self.size
         why = "this image was kept without them: use with_picture"
         self.colours()
         source = PhotoSource(width, height, None, why)
-        return OpenImage(self._network, source, self._frame, self._open_tokens(), self._sketch)
+        return OpenImage(self._network.without_photo(), source, self._frame, self._open_tokens(), self._sketch)
 
     def with_picture(self, picture: Picture) -> OpenImage:
-        """This image with its pixels again. Raises ImageError for a picture of another size."""
+        """This image with its pixels again; for the photo's edges ask with `refined`.
+
+        Raises ImageError for a picture of another size.
+        """
         if picture.size != self.size:
             raise ImageError(f"expected the picture of {self.size} this image was made from, got one of {picture.size}")
         return OpenImage(
@@ -263,8 +268,14 @@ class OpenImage:
         self._source.close()
 
     def refined(self, how: str) -> OpenImage:
-        """This image with another `refine` than its segmenter's. Raises SettingsError for an unknown one."""
-        return OpenImage(self._network.refined(how), self._source, self._frame, self._open_tokens(), self._sketch)
+        """This image with another `refine` than its segmenter's; "auto" is "clicks" without the image's pixels.
+
+        Raises SettingsError for an unknown one.
+        """
+        network = self._network.refined(how)
+        if how == "auto" and self._source.picture is None:
+            network = network.without_photo()
+        return OpenImage(network, self._source, self._frame, self._open_tokens(), self._sketch)
 
     def colours(self) -> np.ndarray | None:
         """(h, w, 3) float32: the encoded part at the size of the low-res logits; None without the image's pixels."""

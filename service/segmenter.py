@@ -46,10 +46,10 @@ class Segmenter:
         fit: "square" encodes as SAM does. "rectangle" leaves the padding out (vit_t on a CPU; quickest, but gives
             other masks, on some photos worse ones). "auto" keeps a margin of it there, as good as the square by
             measure (benchmarks/quality.md), and is the square elsewhere.
-        refine: "clicks", which is "auto", has every foreground point inside the mask and every background point
-            outside; "edges" lays the masks' edges on those of the photo besides, which takes longer and needs its
-            pixels; "off" is plain SAM, which ignores some clicks. All measured: benchmarks/quality.md. Of masks for
-            prompts: those of `everything` and `subject` are the decoder's own.
+        refine: "clicks" has every foreground point inside the mask and every background point outside; "edges", which
+            is "auto", lays the masks' edges on those of the photo besides, when their pixels are first looked at; "off"
+            is plain SAM, which ignores some clicks. All measured: benchmarks/quality.md. Of masks for prompts: those of
+            `everything` and `subject` are the decoder's own.
         cache_dir: where downloads and the self-check's result are kept; the user's cache folder by default.
         progress: called with (bytes so far, bytes in all or None) while a model is fetched.
 
@@ -79,6 +79,7 @@ class Segmenter:
         self._checkpoint = checkpoint
         self._facts = facts
         self._precision_chosen = precision != "auto"
+        self._refine = refine
         margin = _margin(fit, checkpoint.architecture.kind, place)
         self._network = Network(
             sam,
@@ -193,7 +194,8 @@ class Segmenter:
         """An image from its saved embedding, without encoding it.
 
         Args:
-            image: the image itself, as `open` takes it; needed for cut-outs, overlays and windows.
+            image: the image itself, as `open` takes it; needed for cut-outs, overlays, windows and the photo's edges
+                (without it, refine="auto" is "clicks").
 
         Raises:
             EmbeddingError: the file is no embedding, or one of another model or of another image.
@@ -209,7 +211,8 @@ class Segmenter:
             raise EmbeddingError(f"{path}: made from another image than the one given ({saved.image_name})")
         sam = self._network.sam
         source = PhotoSource(saved.frame.width, saved.frame.height, picture)
-        network = self._network.with_embedding_of(saved.provenance)
+        network = self._network if picture is not None or self._refine == "edges" else self._network.without_photo()
+        network = network.with_embedding_of(saved.provenance)
         return OpenImage(network, source, saved.frame, saved.tokens.to(sam.device, sam.dtype))
 
     def _encode(self, picture: Picture, window: Box | Sequence[float] | None = None) -> OpenImage:

@@ -65,7 +65,10 @@ class Asks(Protocol):
 
 
 class Question(Asks, Protocol):
-    """What is asked of every photo."""
+    """What is asked of every photo. is_plain: by masks that are the decoder's own, whatever `refine` is."""
+
+    @property
+    def is_plain(self) -> bool: ...
 
     def part(self, name: str) -> Asks:
         """What is asked of this photo; small, and picklable."""
@@ -86,6 +89,8 @@ class Question(Asks, Protocol):
 
 class AskedOfAll:
     """A question that is the same for every photo, and by which nobody says what the objects are."""
+
+    is_plain = False
 
     def ask(self, name: str, image: OpenImage) -> list[Answer]:
         """As each of these questions does."""
@@ -108,6 +113,7 @@ class AskedOfAll:
 class Everything(AskedOfAll):
     """All objects; `options` are those of `OpenImage.everything`. Raises SettingsError for wrong ones."""
 
+    is_plain = True
     options: Mapping[str, Any]
 
     def __post_init__(self) -> None:
@@ -147,6 +153,8 @@ class Whole(AskedOfAll):
 class Nothing:
     """Nothing is asked: photos are encoded, and that is kept."""
 
+    is_plain = True
+
     def ask(self, name: str, image: OpenImage) -> list[Answer]:
         """No objects."""
         return []
@@ -172,6 +180,7 @@ class Nothing:
 class Wishes:
     """Prompts by the photos' relative names. note: what the file held that is asked of no photo, in words."""
 
+    is_plain = False
     by_name: Mapping[str, Sequence[Wish | BoxWish]]
     note: str = ""
 

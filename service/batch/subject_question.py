@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # whoever only plans need not wait for torch
 class Subject(AskedOfAll):
     """The one thing a photo is of, as `OpenImage.subject` finds it. Raises SettingsError for another min_confidence."""
 
+    is_plain = True
     min_confidence: float = MIN_CONFIDENCE
 
     def __post_init__(self) -> None:

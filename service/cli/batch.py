@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,11 @@ def batch(
     settings = Settings(model, device, precision, fit, refine, cache_dir)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # machines stop programs so: as good as Ctrl-C
-    planned, crew = _plan(options), Crew(options["devices"], workers, ray)
+    planned = _plan(options)
+    if planned.question.is_plain:
+        settings = replace(settings, refine="off")
+    count = len(planned.scan.sources)
+    crew = Crew(options["devices"], workers, ray, min(pilot or count, count))
     open_hands = partial(open_workers, settings, crew, quiet=quiet)
     report = _finish(planned) if finish else _run(planned, open_hands, quiet=quiet)
     tell(report, quiet=quiet, finished=finish)

@@ -170,7 +170,7 @@ Workers = Annotated[
         metavar="N",
         min=1,
         max=256,
-        help="Processes on each device. On a CPU of many cores several do more than one; each needs some 1 GB.",
+        help="Processes on each device, of some 1 GB each. Unless given: one; on a CPU one a core, at most 8.",
         envvar="CLICKMASK_BATCH_WORKERS",
         rich_help_panel=_RUN,
     ),

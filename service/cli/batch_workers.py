@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ..segmenter import Segmenter
 
 ALL = "all"
+_MANY = 32  # photos for which further processes are worth their start
+_MOST = 8  # processes that are started unasked
+_ROOM = 1 << 30  # bytes that one of them takes
 
 
 def parse_devices(text: str) -> tuple[str, ...]:
@@ -32,11 +35,15 @@ def parse_devices(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Crew:
-    """Who works: `workers` processes on each of `devices`; or `workers` actors in all, on the cluster at `ray`."""
+    """Who works: `workers` processes on each of `devices`; or `workers` actors in all, on the cluster at `ray`.
+
+    photos: how many there are at most, by which it is decided how many processes where nobody says.
+    """
 
     devices: tuple[str, ...] | None
     workers: int | None
     ray: str | None
+    photos: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what does not go together."""
@@ -56,9 +63,35 @@ def open_workers(settings: Settings, crew: Crew, *, quiet: bool) -> AbstractCont
         return cluster(crew.ray, partial(opener, settings), crew.workers)
     _fetch(settings, quiet=quiet)
     places = (settings.device,) if crew.devices is None else _found(crew.devices)
-    count = crew.workers or 1
-    threads = max(1, (os.cpu_count() or 1) // count) if count > 1 else None
+    count = crew.workers or (_unasked(settings, places[0], crew.photos) if len(places) == 1 else 1)
+    threads = max(1, _cores() // count) if count > 1 else None
     return fleet([opener(replace(settings, device=place), threads) for place in places for _ in range(count)])
+
+
+def _unasked(settings: Settings, place: str, photos: int) -> int:
+    """How many processes a device gets: on a CPU several, but only of the small model: the others take gigabytes."""
+    if settings.model != "vit_t" or photos < _MANY:
+        return 1
+    from ...models.precision import choose_device
+    from ..memory import free_memory
+
+    if choose_device(place).type != "cpu":
+        return 1
+    return processes(photos, _cores(), free_memory())
+
+
+def processes(photos: int, cores: int, free: int) -> int:
+    """How many do the photos soonest on a CPU: threads that encode one photo together wait for each other, processes
+    do not. Masks are the same.
+
+    free: bytes of memory.
+    """
+    return max(1, min(_MOST, cores, free // _ROOM)) if photos >= _MANY else 1
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def opener(settings: Settings, threads: int | None) -> Callable[[], Segmenter]:

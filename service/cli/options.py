@@ -174,7 +174,7 @@ RefineOption = Annotated[
     Refine,
     typer.Option(
         metavar="NAME",
-        help="clicks, which is auto: every click is respected. edges: and edges are the photo's. off: plain SAM.",
+        help="clicks: they are respected. edges: and edges are the photo's. auto: that too. off: plain SAM.",
         envvar="CLICKMASK_REFINE",
         rich_help_panel=_MODEL,
     ),

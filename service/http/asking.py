@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +65,7 @@ class Asking:
         entry = service.store.find(key, caller)
         if (request.stream is None) != (request.seq is None):
             raise ApiError(422, "bad_request", "stream and seq go together", field="seq")
-        asked = questions(request, entry, service.store, service.settings.limits)
+        asked = questions(request, entry, service.store, service.settings.limits, service.provenance["refine"])
         wanted = Wanted.of(request)
         if request.stream is not None and not wanted.is_preview(entry.frame):
             field = "format" if wanted.format == "cutout" else "scale"
@@ -100,11 +100,14 @@ class Asking:
             except TimeoutError:
                 self._service.streams.dropped += 1
                 raise ApiError(503, "busy", "too much to do for previews now", retry_after=1) from None
-        if wanted.is_light(entry.frame):
+        is_sharp = asked[0].refine == "edges"
+        if wanted.is_light(entry.frame) and not is_sharp:
             return await self._decode(entry, asked, wanted, rank, None, notes)
-        picture = await self._service.picture(entry, ticket) if wanted.format == "cutout" else None
+        needs_photo = is_sharp or wanted.format == "cutout"
+        picture = await self._service.picture(entry, ticket) if needs_photo else None
         results = []
         for masks in await self._decode(entry, asked, None, rank, None, notes):  # one by one, so that others get a turn
+            masks = [replace(mask, is_sharp=True, photo=picture) for mask in masks] if is_sharp else masks
             results.append(await self._service.heavy(entry.caller, partial(_results_of, entry, masks, wanted, picture)))
             ticket.add(sum(result.weight for result in results[-1]))
         return results
@@ -127,7 +130,7 @@ class Asking:
                 rank,
                 entry.caller,
                 decode_kind(multimask=q.multimask),
-                Decode(image if q.refine == "auto" else image.refined(q.refine), q.prompt, finish),
+                Decode(image.refined("clicks" if q.refine == "edges" else q.refine), q.prompt, finish),
             )
             for q in asked
         ]

@@ -34,7 +34,7 @@ _MOST_ERRORS = 1000  # described one by one, a million of them would take a giga
 class Question:
     """One object's prompt. text: the same for the same question, for its answers' ids. multimask: three candidates.
 
-    refine: as of `MasksRequest`.
+    refine: "off", "clicks" or "edges".
     """
 
     prompt: Prompt
@@ -62,16 +62,31 @@ def parse(model: type[M], body: bytes) -> M:
         raise ApiError(400, "bad_json", "the body is nested too deep") from None
 
 
-def questions(request: MasksRequest, entry: Entry, store: Store, limits: Limits) -> list[Question]:
-    """A question for each object. Raises ApiError 422 (or, for a `previous` that is not here, 410 or 404)."""
+def questions(request: MasksRequest, entry: Entry, store: Store, limits: Limits, refine: str) -> list[Question]:
+    """A question for each object. Raises ApiError 422 (or, for a `previous` that is not here, 410 or 404).
+
+    refine: what the server does where a request says nothing.
+    """
     if len(request.objects) > limits.prompts:
         message = f"objects: {len(request.objects)} of them, at most {limits.prompts} in a request"
         raise ApiError(422, "too_many", message, field="objects")
-    refine = request.refine if request.stream is None else "off"
+    refine = _refine(request, refine)
     return [
         _question(item, f"objects[{number}]", request.multimask, refine, entry, store, limits)
         for number, item in enumerate(request.objects)
     ]
+
+
+def _refine(request: MasksRequest, default: str) -> str:
+    """What is made of the decoder's masks: nothing while hovering; edges where the photo's own pixels are wanted."""
+    if request.stream is not None:
+        return "off"
+    how = default if request.refine == "auto" else request.refine
+    if how != "edges" or request.scale == "full" or request.format == "cutout":
+        return how
+    if request.refine == "edges":
+        raise ApiError(422, "bad_request", "refine: edges are those of the photo: ask at scale full", field="refine")
+    return "clicks"
 
 
 def _question(

@@ -95,8 +95,10 @@ class MasksRequest(_Wire):
     feather: Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)] = Field(
         default=0.0, description="pixels over which a cutout's edge fades"
     )
-    refine: Literal["auto", "off", "clicks"] = Field(
-        default="auto", description="clicks: each is respected; off: plain SAM, as always with stream; auto: clicks"
+    refine: Literal["auto", "off", "clicks", "edges"] = Field(
+        default="auto",
+        description="clicks: each is respected; edges: and edges are the photo's, at scale full; off: plain SAM, as "
+        "always with stream; auto: edges at scale full and in cutouts, else clicks",
     )
     stream: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
         default=None, description="names a page's hovers: the latest wins, older ones are answered 409"

@@ -191,7 +191,7 @@ class Searches:
             "points": found.points,
             "raster": raster_place(entry.frame, asked.scale),
         }
-        return answer | ({"provenance": service.provenance} if asked.scale == "full" else {})
+        return answer | ({"provenance": service.provenance_of("off")} if asked.scale == "full" else {})
 
 
 def _choose(image: OpenImage, search: Search, finds: Finds, asked: Asked) -> Found:

@@ -203,8 +203,8 @@ class Service:
         return self.lanes[entry.lane].load.hover_interval(pages, Rank.HOVER, (Rank.CLICK,))
 
     def provenance_of(self, refine: str) -> dict[str, Any]:
-        """With what an answer to a question with that `refine` is made."""
-        return dict(self.provenance) if refine == "auto" else {**self.provenance, "refine": refine}
+        """With what an answer to a question of that `refine` is made."""
+        return {**self.provenance, "refine": refine}
 
     def _existing(self, key: str, caller: str, ahead: bool) -> Entry | None:
         try:

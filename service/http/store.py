@@ -11,13 +11,13 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import numpy as np
-import psutil
 
 from ...models.errors import SettingsError
 from ...models.frame import Frame
 from ..everything.options import Search
 from ..everything.search import Finds
 from ..images import Picture
+from ..memory import free_memory
 from ..open_image import OpenImage
 from .errors import ApiError
 from .keys import Keys
@@ -212,12 +212,5 @@ def _finds_key(entry: Entry) -> Hashable:
 
 
 def _quarter_of_free_memory() -> int:
-    """Bytes: a quarter of what is free, also by the container's own limit, at most 2 GiB and at least 128 MiB."""
-    free = psutil.virtual_memory().available
-    for name in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            with open(name) as file:
-                free = min(free, int(file.read()))
-        except (OSError, ValueError):  # no such limit
-            continue
-    return max(128 * MIB, min(2 * GIB, free // 4))
+    """Bytes: a quarter of what is free, at most 2 GiB and at least 128 MiB."""
+    return max(128 * MIB, min(2 * GIB, free_memory() // 4))

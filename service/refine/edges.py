@@ -3,7 +3,7 @@
 The low-res logits know where an object is, and not quite where its edge runs: a cell of them is a 256th of the photo.
 Where they are small, one round of GrabCut (Rother, Kolmogorov and Blake, SIGGRAPH 2004) decides by colour and contrast,
 on the part of the photo around the object, made smaller; a guided filter (He, Sun and Tang, ECCV 2010) then lays the
-outline on the edges of the photo itself.
+outline on the photo's own edges, by lines found at the model's resolution (He and Sun, "Fast Guided Filter", 2015).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Rules:
 
     band: float = 1.5
     kept: float = 0.3
-    side: int = 384
+    side: int = 256
     margin: float = 0.15
-    radius: float = 2.0
+    radius: int = 2
     smoothness: float = 1e-4
     calm: float = 8.0
 
@@ -55,13 +55,13 @@ def sharpen(photo: np.ndarray, logits: np.ndarray, points: Sequence[tuple[float,
     if place is None:
         return logits
     scale = max(1.0, max(logits.shape) / MODEL_SIDE)
-    part, colours = np.ascontiguousarray(logits[place]), np.ascontiguousarray(photo[place])
-    decided = np.where(np.abs(part) < RULES.band, RULES.kept * part + _by_colour(colours, part), part)
-    grey = cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    found = _guided(grey, decided.astype(np.float32), max(1, round(RULES.radius * scale)))
+    part, colours = logits[place], np.ascontiguousarray(photo[place])
+    found = _laid(colours, _decided(_shrunk(colours, scale), _shrunk(part, scale)), scale)
+    if points:
+        freedom = _freedom(part.shape, points, (place[1].start, place[0].start), RULES.calm * scale)
+        found = part + freedom * (found - part)
     whole = logits.copy()
-    freedom = _freedom(part.shape, points, (place[1].start, place[0].start), RULES.calm * scale)
-    whole[place] = part + freedom * (found - part)
+    whole[place] = found
     return whole
 
 
@@ -76,6 +76,29 @@ def _surroundings(mask: np.ndarray) -> tuple[slice, slice] | None:
         slice(max(0, int(rows[0]) - margin), int(rows[-1]) + 1 + margin),
         slice(max(0, int(columns[0]) - margin), int(columns[-1]) + 1 + margin),
     )
+
+
+def _shrunk(image: np.ndarray, scale: float) -> np.ndarray:
+    """So many times smaller, both ways."""
+    height, width = image.shape[:2]
+    size = max(1, round(width / scale)), max(1, round(height / scale))
+    return image if scale == 1 else cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA)
+
+
+def _decided(colours: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """(h, w) float32: the logits, and the colours' say where they are small."""
+    hesitates = np.abs(logits) < RULES.band
+    return np.where(hesitates, RULES.kept * logits + _by_colour(colours, logits), logits).astype(np.float32)
+
+
+def _laid(photo: np.ndarray, values: np.ndarray, scale: float) -> np.ndarray:
+    """(H, W) float32: values that were found on the photo `scale` times smaller, laid on the photo's own edges."""
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    slope, offset = _lines(_shrunk(grey, scale).astype(np.float32) / 255, values)
+    if scale != 1:
+        size = grey.shape[1], grey.shape[0]
+        slope, offset = (cv2.resize(each, size, interpolation=cv2.INTER_LINEAR) for each in (slope, offset))
+    return cv2.multiply(grey, slope, scale=1 / 255, dtype=cv2.CV_32F) + offset
 
 
 def _by_colour(colours: np.ndarray, logits: np.ndarray) -> np.ndarray:
@@ -97,16 +120,17 @@ def _by_colour(colours: np.ndarray, logits: np.ndarray) -> np.ndarray:
     return cv2.resize(answer, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _guided(guide: np.ndarray, values: np.ndarray, radius: int) -> np.ndarray:
-    """Values that are a linear function of the guide in every small window (equations 5, 6 and 8 of the paper)."""
+def _lines(guide: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slope and offset for each pixel, by which the values are a linear function of the guide around it (equations 5,
+    6 and 8 of the paper)."""
 
     def mean(image: np.ndarray) -> np.ndarray:
-        return cv2.boxFilter(image, -1, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
+        return cv2.boxFilter(image, -1, (2 * RULES.radius + 1,) * 2, borderType=cv2.BORDER_REFLECT)
 
     guide_mean, value_mean = mean(guide), mean(values)
     variance = mean(guide * guide) - guide_mean * guide_mean
     slope = (mean(guide * values) - guide_mean * value_mean) / (variance + RULES.smoothness)
-    return mean(slope) * guide + mean(value_mean - slope * guide_mean)
+    return mean(slope), mean(value_mean - slope * guide_mean)
 
 
 def _freedom(

@@ -59,7 +59,7 @@ def test_auto_fit_is_the_square_for_a_plain_vit(tiny_segmenter: Segmenter) -> No
 
 def test_provenance_says_what_is_in_effect(cache_folder: Path, segmenter: Segmenter) -> None:
     auto = Segmenter(device="cpu", precision="float32", cache_dir=cache_folder).provenance
-    assert (auto["model"], auto["device"], auto["precision"], auto["refine"]) == ("vit_t", "cpu", "float32", "clicks")
+    assert (auto["model"], auto["device"], auto["precision"], auto["refine"]) == ("vit_t", "cpu", "float32", "edges")
     assert auto["fit"] in ("square", "rectangle+48")
     assert auto["torch"] == torch.__version__ and auto["threads"] == torch.get_num_threads()
     assert (segmenter.provenance["precision"], segmenter.provenance["fit"]) == ("float32", "square")

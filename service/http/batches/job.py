@@ -102,7 +102,7 @@ class Job:
         """Run it to its end, in a thread of its own. Raises what `run` raises."""
         teller = _Teller(self, line, loop, None if self.upload is None else spool)
         fresh = replace(self.batch, scan=scan_photos(self.place))
-        run(fresh, lambda: LaneSegmenter(segmenter, line), teller)
+        run(fresh, lambda: LaneSegmenter(segmenter, line, is_plain=fresh.question.is_plain), teller)
         self.batch = replace(self.batch, restart=False)  # that it begins anew is done
 
     def end(self, error: BaseException | None) -> None:

@@ -102,18 +102,20 @@ class Line:
 
 
 class LaneSegmenter(Segmenter):
-    """A segmenter's model, at work in the lanes."""
+    """A segmenter's model, at work in the lanes. is_plain: without its `refine`."""
 
-    def __init__(self, segmenter: Segmenter, line: Line) -> None:
+    def __init__(self, segmenter: Segmenter, line: Line, *, is_plain: bool) -> None:
         vars(self).update(vars(segmenter))
         self._line = line
+        if is_plain:
+            self._network = segmenter._network.refined("off")
 
     def open_together(self, pictures: Sequence[tuple[Picture, Frame]]) -> list[OpenImage]:
         """Encode decoded pictures."""
         lane = self._line.least_busy()
         images = self._line.do(lane, ENCODE, [Encode(picture, frame) for picture, frame in pictures])
         return [
-            LaneImage(image.with_picture(picture), self._line, lane)
+            LaneImage(image.with_picture(picture).refined(self.provenance["refine"]), self._line, lane)
             for image, (picture, _) in zip(images, pictures, strict=True)
         ]
 

@@ -1,7 +1,8 @@
-"""Clicks are law over HTTP where it is asked for: at any scale, in any format, and never under the pointer."""
+"""Over HTTP, clicks are law at any scale and never under the pointer, and edges the photo's where its pixels count."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,9 +46,7 @@ def client(service: Running) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def path(service: Running, client: httpx.Client, wide: np.ndarray) -> str:
-    path = f"/v1/images/{upload(client, as_png(wide))}/masks"
-    service.app.state.service.store.pixels.clear()  # what enforces clicks must not need the photo
-    return path
+    return f"/v1/images/{upload(client, as_png(wide))}/masks"
 
 
 def _ask(client: httpx.Client, path: str, **wishes: Any) -> dict[str, Any]:
@@ -61,8 +60,9 @@ def _ignored(pixels: np.ndarray, step: int = 1) -> int:
 
 
 def test_the_mask_is_that_of_the_segmenter_and_respects_every_click(
-    client: httpx.Client, path: str, near: OpenImage
+    service: Running, client: httpx.Client, path: str, near: OpenImage
 ) -> None:
+    service.app.state.service.store.pixels.clear()  # what enforces clicks does not need the photo
     own = near.refined("clicks").segment(points=POINTS, labels=LABELS)
     assert _ignored(near.segment(points=POINTS, labels=LABELS).pixels) and not _ignored(own.pixels)
     found = _ask(client, path, refine="clicks")
@@ -71,13 +71,36 @@ def test_the_mask_is_that_of_the_segmenter_and_respects_every_click(
     assert not _ignored(rle.decode(small["rle"]), step=2)
 
 
+def test_edges_are_those_of_the_segmenter_whether_the_photo_is_at_hand_or_decoded_again(
+    service: Running, client: httpx.Client, path: str, near: OpenImage
+) -> None:
+    own = near.refined("edges").segment(points=POINTS, labels=LABELS)
+    assert not _ignored(own.pixels) and rle.encode(own.pixels) != _ask(client, path, refine="clicks")["rle"]
+    for at_hand in (True, False):
+        if not at_hand:
+            service.app.state.service.store.pixels.clear()
+        found = _ask(client, path, refine="edges")
+        assert found["rle"] == rle.encode(own.pixels) and found["area"] == own.area
+    cut = _ask(client, path, refine="edges", scale="model", format="cutout")["cutout"]
+    assert np.array_equal(_decoded(cut)[..., 3] > 0, own.cutout()[..., 3] > 0)
+
+
+def test_edges_at_a_smaller_scale_are_refused_by_name(client: httpx.Client, path: str) -> None:
+    answer = client.post(path, json={"objects": [PROMPT], "refine": "edges", "scale": "model"})
+    assert error_of(answer, 422, "bad_request")["field"] == "refine"
+
+
+def _decoded(text: str) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_UNCHANGED)
+
+
 def test_where_it_is_not_asked_for_it_is_as_the_server_was_started(
     client: httpx.Client, path: str, near: OpenImage
 ) -> None:
     plain = rle.encode(near.segment(points=POINTS, labels=LABELS).pixels)
     auto, off, clicks = (_ask(client, path, refine=how) for how in ("auto", "off", "clicks"))
     assert auto["rle"] == off["rle"] == plain != clicks["rle"]
-    assert len({auto["mask_id"], off["mask_id"], clicks["mask_id"]}) == 3
+    assert auto["mask_id"] == off["mask_id"] != clicks["mask_id"], "the server was started with off"
     for how in ("off", "clicks"):
         answer = client.post(path, json={"objects": [PROMPT], "refine": how}).json()
         assert answer["provenance"]["refine"] == how
@@ -95,11 +118,16 @@ def test_contradictions_are_refused_by_name(client: httpx.Client, path: str) -> 
     assert client.post(path, json={"objects": [prompt], "refine": "off"}).status_code == 200
 
 
-def test_a_server_may_be_started_so(cache_folder: Any, tmp_path: Any, wide: np.ndarray, near: OpenImage) -> None:
-    own = Segmenter(device="cpu", precision="float32", fit="rectangle", refine="clicks", cache_dir=cache_folder)
+@pytest.mark.parametrize(("start", "full"), [("clicks", "clicks"), ("auto", "edges")])
+def test_a_server_started_so_enforces_clicks_and_by_default_lays_edges_where_the_photos_pixels_are_wanted(
+    cache_folder: Any, tmp_path: Any, wide: np.ndarray, near: OpenImage, start: str, full: str
+) -> None:
+    own = Segmenter(device="cpu", precision="float32", fit="rectangle", refine=start, cache_dir=cache_folder)
     with running(own, tmp_path) as service, service.client() as client:
         path = f"/v1/images/{upload(client, as_png(wide))}/masks"
-        expected = near.refined("clicks").segment(points=POINTS, labels=LABELS)
+        expected = near.refined(full).segment(points=POINTS, labels=LABELS)
         answer = client.post(path, json={"objects": [PROMPT]}).json()
         assert answer["objects"][0][0]["rle"] == rle.encode(expected.pixels)
-        assert answer["provenance"]["refine"] == "clicks"
+        assert answer["provenance"]["refine"] == full
+        small = [_ask(client, path, scale="model", refine=how) for how in ("auto", "clicks")]
+        assert small[0]["rle"] == small[1]["rle"] and not _ignored(rle.decode(small[0]["rle"]), step=2)

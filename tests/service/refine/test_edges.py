@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from clickmask import ClosedError, OpenImage, Prompt
+from clickmask.service.images import Picture
 from clickmask.service.refine.edges import RULES, sharpen
 
 BOX = (180, 120, 420, 610)
@@ -98,7 +101,26 @@ def test_a_window_is_sharpened_by_its_own_pixels(dogs: OpenImage) -> None:
     assert not own[:, :100].any() and not own[:50].any()
 
 
-def test_without_the_photo_it_cannot_be_done(dogs: OpenImage) -> None:
-    mask = dogs.refined("edges").without_pixels().segment(box=BOX)
+def test_it_is_the_default_where_the_photo_is_at_hand(dogs: OpenImage) -> None:
+    assert dogs.refined("auto").segment(box=BOX).provenance["refine"] == "edges"
+    kept = dogs.refined("auto").without_pixels()
+    for without in (kept, kept.refined("auto")):
+        mask = without.segment(box=BOX)
+        assert mask.provenance["refine"] == "clicks"
+        assert np.array_equal(mask.pixels, dogs.refined("clicks").segment(box=BOX).pixels)
     with pytest.raises(ClosedError, match="this needs the photo's pixels"):
-        _ = mask.pixels
+        kept.refined("edges").segment(box=BOX)
+
+
+def test_a_mask_has_its_edges_when_the_image_is_closed_and_keeps_no_photo(dogs: OpenImage) -> None:
+    photo = Picture(dogs.pixels.copy())
+    picture, image = weakref.ref(photo), dogs.with_picture(photo).refined("edges")
+    seen, unseen = image.segment(box=BOX), image.segment(box=BOX)
+    del photo
+    assert seen.area
+    image.close()
+    assert np.array_equal(seen.pixels, unseen.pixels)
+    assert seen.photo is None and unseen.photo is None and picture() is None
+    assert np.array_equal(seen.clean().pixels, seen.pixels)
+    with pytest.raises(ClosedError, match="this copy of a mask has no photo"):
+        _ = replace(seen).pixels

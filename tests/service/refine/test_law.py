@@ -148,7 +148,7 @@ def test_cleaning_leaves_what_was_clicked_on(dogs: OpenImage) -> None:
 def test_it_is_said_in_provenance_and_asked_for_by_name(
     segmenter: Segmenter, cache_folder: Path, dogs: OpenImage
 ) -> None:
-    assert Segmenter(device="cpu", cache_dir=cache_folder).provenance["refine"] == "clicks"
+    assert Segmenter(device="cpu", cache_dir=cache_folder).provenance["refine"] == "edges"
     assert segmenter.provenance["refine"] == dogs.provenance["refine"] == "off"
     assert dogs.refined("clicks").click(300, 400).provenance["refine"] == "clicks"
     with pytest.raises(SettingsError, match="refine='edge' is unknown; use auto, off, clicks, edges"):
