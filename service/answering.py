@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..models.errors import PromptError
+import numpy as np
+from torch import Tensor
+
+from ..models.errors import PromptError, WeightsError
 from ..models.sam import plain_arithmetic
+from .masks import Mask
 from .prompts import Prompt, to_tensors
+from .refine.law import obey
 
 if TYPE_CHECKING:
-    from .masks import Mask
     from .open_image import OpenImage
 
 Questions = Sequence[tuple["OpenImage", Prompt]]
@@ -25,9 +30,21 @@ def ask_together(questions: Questions, *, multimask: bool) -> list[list[Mask]]:
     tensors = [to_tensors(prompt, image.frame) for image, prompt in questions]
     answers = questions[0][0]._network.sam.decode_each(tokens, tensors, multimask=multimask)
     return [
-        image._masks(prompt, logits, scores)
+        _masks(image, prompt, logits, scores)
         for (image, prompt), (logits, scores) in zip(questions, answers, strict=True)
     ]
+
+
+def _masks(image: OpenImage, prompt: Prompt, logits: Tensor, scores: Tensor) -> list[Mask]:
+    arrays, numbers = logits.cpu().numpy(), scores.tolist()
+    if not np.isfinite(numbers).all():
+        raise WeightsError("the model answers with no numbers (NaN): its weights, or `previous`, are unusable")
+    order = sorted(range(len(numbers)), key=lambda n: -numbers[n])
+    prompt, network, source = prompt.without_chain(), image._network, image._source
+    masks = [Mask(arrays[n], numbers[n], n, image.frame, prompt, image.provenance, source) for n in order]
+    if network.sharpens:
+        masks = [replace(mask, is_sharp=True, photo=source.get()) for mask in masks]
+    return [obey(mask, image.colours) for mask in masks] if network.obeys else masks
 
 
 def segment_each(image: OpenImage, prompts: Sequence[Prompt]) -> list[Mask]:

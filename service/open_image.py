@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Unpack
 
 import numpy as np
 from torch import Tensor
 
-from ..models.errors import ClosedError, ImageError, WeightsError
+from ..models.errors import ClosedError, ImageError
 from ..models.frame import Frame
 from .answering import ask_together, segment_each
 from .embeddings import pack_embedding, write_embedding
@@ -25,7 +24,6 @@ from .masks import Mask, PhotoSource, preview
 from .network import Network
 from .prompts import Box, Point, Prompt, window_box
 from .provenance import of_encoder
-from .refine.law import obey
 from .refine.sketch import colours, sketch
 from .subject.answer import NoSubject, SubjectMask
 from .subject.find import find
@@ -110,17 +108,6 @@ class OpenImage:
         """For each prompt its masks, best predicted IoU first."""
         self._open_tokens()
         return ask_together([(self, prompt) for prompt in prompts], multimask=multimask)
-
-    def _masks(self, prompt: Prompt, logits: Tensor, scores: Tensor) -> list[Mask]:
-        arrays, numbers = logits.cpu().numpy(), scores.tolist()
-        if not np.isfinite(numbers).all():
-            raise WeightsError("the model answers with no numbers (NaN): its weights, or `previous`, are unusable")
-        order = sorted(range(len(numbers)), key=lambda n: -numbers[n])
-        prompt, provenance = prompt.without_chain(), self.provenance
-        masks = [Mask(arrays[n], numbers[n], n, self._frame, prompt, provenance, self._source) for n in order]
-        if self._network.sharpens:
-            masks = [replace(mask, is_sharp=True, photo=self._source.get()) for mask in masks]
-        return [obey(mask, self.colours) for mask in masks] if self._network.obeys else masks
 
     def subject(self, *, min_confidence: float = MIN_CONFIDENCE) -> SubjectMask | NoSubject:
         """The one thing that the image (the encoded window) is of, without a click; for photos with one subject.

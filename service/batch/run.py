@@ -64,6 +64,12 @@ class Batch:
     is_fast: bool = False
 
     @property
+    def most(self) -> int:
+        """How many photos there are to be done at most."""
+        count = len(self.scan.sources)
+        return min(self.pilot or count, count)
+
+    @property
     def state(self) -> Path:
         """The folder of journal, lock, status and parts."""
         return self.out.state

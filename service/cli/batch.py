@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,15 +75,11 @@ def batch(
     """Segment a folder of photos: any number, in any formats. Stopped or killed, the same command goes on."""
     options = locals()  # the arguments, by name
     _check_question(options)
-    settings = Settings(model, device, precision, fit, refine, cache_dir)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # machines stop programs so: as good as Ctrl-C
     planned = _plan(options)
-    if planned.question.is_plain:
-        settings = replace(settings, refine="off")
-    count = len(planned.scan.sources)
-    crew = Crew(options["devices"], workers, ray, min(pilot or count, count))
-    open_hands = partial(open_workers, settings, crew, quiet=quiet)
+    settings = Settings(model, device, precision, fit, "off" if planned.question.is_plain else refine, cache_dir)
+    open_hands = partial(open_workers, settings, Crew(options["devices"], workers, ray, planned.most), quiet=quiet)
     report = _finish(planned) if finish else _run(planned, open_hands, quiet=quiet)
     tell(report, quiet=quiet, finished=finish)
     if report.tally.failed:
