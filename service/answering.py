@@ -14,6 +14,7 @@ from ..models.sam import plain_arithmetic
 from .masks import Mask
 from .prompts import Prompt, to_tensors
 from .refine.law import obey
+from .refine.views import LOW_SCORE, flip, mirrored
 
 if TYPE_CHECKING:
     from .open_image import OpenImage
@@ -42,9 +43,20 @@ def _masks(image: OpenImage, prompt: Prompt, logits: Tensor, scores: Tensor) -> 
     order = sorted(range(len(numbers)), key=lambda n: -numbers[n])
     prompt, network, source = prompt.without_chain(), image._network, image._source
     masks = [Mask(arrays[n], numbers[n], n, image.frame, prompt, image.provenance, source) for n in order]
+    if network.looks_twice and len(masks) == 1:  # of three candidates those of two views are not the same three
+        masks = [_second_look(image, mask) for mask in masks]
     if network.sharpens:
         masks = [replace(mask, is_sharp=True, photo=source.get()) for mask in masks]
     return [obey(mask, image.colours) for mask in masks] if network.obeys else masks
+
+
+def _second_look(image: OpenImage, mask: Mask) -> Mask:
+    if mask.score >= LOW_SCORE:
+        return mask
+    frame = image.frame
+    prompt = to_tensors(mirrored(mask.prompt, frame), frame)
+    ((logits, _),) = image._network.sam.decode_each([image._mirrored_tokens()], [prompt], multimask=False)
+    return replace(mask, shown=(mask.logits + flip(logits[0].cpu().numpy(), frame)) / 2)
 
 
 def segment_each(image: OpenImage, prompts: Sequence[Prompt]) -> list[Mask]:

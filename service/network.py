@@ -14,7 +14,7 @@ from ..models.frame import MODEL_SIDE, Frame
 from ..models.sam import Sam, plain_arithmetic, resize
 from .provenance import of_encoder
 
-REFINES = ("auto", "off", "clicks", "edges")
+REFINES = ("auto", "off", "clicks", "edges", "views")
 
 
 class Network:
@@ -43,7 +43,12 @@ class Network:
     @property
     def sharpens(self) -> bool:
         """Whether masks have the edges of the photo."""
-        return self.provenance["refine"] == "edges"
+        return self.provenance["refine"] in ("edges", "views")
+
+    @property
+    def looks_twice(self) -> bool:
+        """Whether the mirrored photo is asked too where the decoder is not sure."""
+        return self.provenance["refine"] == "views"
 
     def with_embedding_of(self, encoder: Mapping[str, Any]) -> Network:
         """This network for an embedding made with other settings, which its answers then name under "embedding"."""

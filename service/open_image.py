@@ -22,7 +22,7 @@ from .formats.encoding import encode_png
 from .images import Picture
 from .masks import Mask, PhotoSource, preview
 from .network import Network
-from .prompts import Box, Point, Prompt, window_box
+from .prompts import Box, Point, Prompt, prompt_of, window_box
 from .provenance import of_encoder
 from .refine.sketch import colours, sketch
 from .subject.answer import NoSubject, SubjectMask
@@ -43,6 +43,7 @@ class OpenImage:
         self._network, self._source, self._frame = network, source, frame
         self._tokens: Tensor | None = tokens
         self._sketch = sketch
+        self._mirrored: Tensor | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -88,7 +89,7 @@ class OpenImage:
         Raises:
             PromptError: the prompt makes no sense on this image. ClosedError: the image was closed.
         """
-        return self.segment_many([_prompt(points, labels, box, previous)])[0]
+        return self.segment_many([prompt_of(points, labels, box, previous)])[0]
 
     def candidates(
         self,
@@ -97,7 +98,7 @@ class OpenImage:
         box: Box | Sequence[float] | np.ndarray | None = None,
     ) -> list[Mask]:
         """The decoder's three masks for a prompt, best predicted IoU first; `index` is the decoder's order."""
-        prompt = _prompt(points, labels, box, None)
+        prompt = prompt_of(points, labels, box, None)
         return self._decode([prompt], multimask=True)[0]
 
     def segment_many(self, prompts: Iterable[Prompt]) -> list[Mask]:
@@ -225,10 +226,7 @@ class OpenImage:
         return OpenImage(self._network.without_photo(), source, self._frame, self._open_tokens(), self._sketch)
 
     def with_picture(self, picture: Picture) -> OpenImage:
-        """This image with its pixels again; for the photo's edges ask with `refined`.
-
-        Raises ImageError for a picture of another size.
-        """
+        """This image with its pixels again; `refine` stays. Raises ImageError for a picture of another size."""
         if picture.size != self.size:
             raise ImageError(f"expected the picture of {self.size} this image was made from, got one of {picture.size}")
         return OpenImage(
@@ -251,7 +249,7 @@ class OpenImage:
 
     def close(self) -> None:
         """Give embedding and pixels back; masks keep working, but for cut-outs and overlays."""
-        self._tokens = None
+        self._tokens = self._mirrored = None
         self._source.close()
 
     def refined(self, how: str) -> OpenImage:
@@ -269,6 +267,13 @@ class OpenImage:
         if self._sketch is None and self._source.picture is not None:
             self._sketch = sketch(self._source.picture.window(self._frame.window), self._frame)
         return None if self._sketch is None else colours(self._sketch)
+
+    def _mirrored_tokens(self) -> Tensor:
+        """The image tokens of the encoded part with left and right exchanged, encoded when first asked for."""
+        if self._mirrored is None:
+            pixels = self._source.get().window(self._frame.window)
+            self._mirrored = self._network.encode(np.ascontiguousarray(pixels[:, ::-1]), self._frame)
+        return self._mirrored
 
     def _open_tokens(self) -> Tensor:
         if self._tokens is None:
@@ -291,7 +296,3 @@ class OpenImage:
     def _repr_png_(self) -> bytes | None:
         picture = self._source.picture
         return None if picture is None else encode_png(preview(picture.pixels))
-
-
-def _prompt(points: Any, labels: Any, box: Any, previous: Any) -> Prompt:
-    return Prompt(points=points, labels=labels, box=box, previous=previous)

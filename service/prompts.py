@@ -74,6 +74,11 @@ class Prompt:
         }
 
 
+def prompt_of(points: Any, labels: Any, box: Any, previous: Any) -> Prompt:
+    """A prompt of whatever is given for one. Raises PromptError."""
+    return Prompt(points=points, labels=labels, box=box, previous=previous)
+
+
 def to_tensors(prompt: Prompt, frame: Frame) -> PromptTensors:
     """A prompt in the model frame of an encoded window.
 

@@ -47,9 +47,10 @@ class Segmenter:
             other masks, on some photos worse ones). "auto" keeps a margin of it there, as good as the square by
             measure (benchmarks/quality.md), and is the square elsewhere.
         refine: "clicks" has every foreground point inside the mask and every background point outside; "edges", which
-            is "auto", lays the masks' edges on those of the photo besides, when their pixels are first looked at; "off"
-            is plain SAM, which ignores some clicks. All measured: benchmarks/quality.md. Of masks for prompts: those of
-            `everything` and `subject` are the decoder's own.
+            is "auto", lays the masks' edges on those of the photo besides, when their pixels are first looked at;
+            "views" asks about the mirrored photo too where a box or several points got a low score, for which it is
+            encoded once more; "off" is plain SAM, which ignores some clicks. All measured: benchmarks/quality.md. Of
+            masks for prompts: those of `everything` and `subject` are the decoder's own.
         cache_dir: where downloads and the self-check's result are kept; the user's cache folder by default.
         progress: called with (bytes so far, bytes in all or None) while a model is fetched.
 

@@ -174,7 +174,7 @@ RefineOption = Annotated[
     Refine,
     typer.Option(
         metavar="NAME",
-        help="clicks: they are respected. edges: and edges are the photo's. auto: that too. off: plain SAM.",
+        help="clicks: respected. edges, which is auto: and those of the photo. views: slower, better. off: plain SAM.",
         envvar="CLICKMASK_REFINE",
         rich_help_panel=_MODEL,
     ),

@@ -12,6 +12,8 @@ from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import typer
+
 from ...models.errors import MissingExtraError
 from . import options as o
 from . import serve_limits as limit
@@ -108,6 +110,8 @@ def run_service(options: Mapping[str, Any], find_maker: Callable[[], AppMaker], 
     options: those of `serve`, by name. find_maker: imports what makes the app, once all else holds.
     pages: what there is for people, and under which paths.
     """
+    if options["refine"] == "views":
+        raise typer.BadParameter("views are for Python, segment and batch: others would wait", param_hint="'--refine'")
     settings = serve_settings(options)
     model = Settings(*(options[name] for name in ("model", "devices", "precision", "fit", "refine", "cache_dir")))
     choice = RayChoice(options["ray"], options["ray_replicas"], options["devices"])

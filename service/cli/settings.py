@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Fit = Literal["auto", "square", "rectangle"]
-Refine = Literal["auto", "off", "clicks", "edges"]
+Refine = Literal["auto", "off", "clicks", "edges", "views"]
 
 
 @dataclass(frozen=True)

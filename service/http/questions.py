@@ -81,7 +81,9 @@ def _refine(request: MasksRequest, default: str) -> str:
     """What is made of the decoder's masks: nothing while hovering; edges where the photo's own pixels are wanted."""
     if request.stream is not None:
         return "off"
-    how = default if request.refine == "auto" else request.refine
+    how = request.refine
+    if how == "auto":
+        how = "edges" if default == "views" else default  # which would keep others waiting
     if how != "edges" or request.scale == "full" or request.format == "cutout":
         return how
     if request.refine == "edges":

@@ -60,7 +60,7 @@ def obey(mask: Mask, colours: Callable[[], np.ndarray | None]) -> Mask:
     _check_pixels(mask.prompt)
     sampler = Sampler(mask.frame, mask.prompt.points)
     signs = np.array([1.0 if label else -1.0 for label in mask.prompt.labels or ()])
-    if (signs * sampler.values(mask.logits) > _LEAST).all():
+    if (signs * sampler.values(mask.shown_logits) > _LEAST).all():
         return mask
     return _bent(mask, sampler, signs, colours())
 
@@ -78,7 +78,7 @@ def _check_pixels(prompt: Prompt) -> None:
 
 def _bent(mask: Mask, sampler: Sampler, signs: np.ndarray, colours: np.ndarray | None) -> Mask:
     bends = _Bends(mask.frame, sampler.cells, signs, colours)
-    logits = mask.logits.copy()
+    logits = mask.shown_logits.copy()
     for _ in range(_ROUNDS):
         missing = RULES.margin - signs * sampler.values(logits)
         ignored = np.flatnonzero(missing > RULES.margin - _LEAST)

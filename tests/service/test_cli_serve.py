@@ -162,6 +162,7 @@ def test_devices_are_one_or_several_different_ones() -> None:
         ("--timeout nan", "'--timeout'"),
         ("--decoder-memory 1MiB", "decoders: expected"),
         ("--device tpu", "'tpu': expected auto, all"),
+        ("--refine views", "'--refine': views are for Python, segment and batch"),
         ("--ray-replicas 2", "'--ray-replicas': goes with --ray"),
         ("--ray local --devices all", "'--devices': with --ray, one"),
         ("--model vit_x", "There is no model called 'vit_x'"),

@@ -151,7 +151,7 @@ def test_it_is_said_in_provenance_and_asked_for_by_name(
     assert Segmenter(device="cpu", cache_dir=cache_folder).provenance["refine"] == "edges"
     assert segmenter.provenance["refine"] == dogs.provenance["refine"] == "off"
     assert dogs.refined("clicks").click(300, 400).provenance["refine"] == "clicks"
-    with pytest.raises(SettingsError, match="refine='edge' is unknown; use auto, off, clicks, edges"):
+    with pytest.raises(SettingsError, match="refine='edge' is unknown; use auto, off, clicks, edges, views"):
         dogs.refined("edge")
     assert issubclass(SettingsError, ClickmaskError)
 
