@@ -48,9 +48,9 @@ def _entry(store: Store, loop: asyncio.AbstractEventLoop, content: bytes, parent
     return Entry(key, "ann", frame, content if parent is None else None, parent, 0, loop.create_future())
 
 
-def _ask(image: Entry, store: Store, *objects: dict[str, Any], **fields: Any) -> list[Question]:
+def _ask(image: Entry, store: Store, *objects: dict[str, Any], default: str = "off", **fields: Any) -> list[Question]:
     body = json.dumps({"objects": list(objects), **fields}).encode()
-    return questions(parse(MasksRequest, body), image, store, LIMITS)
+    return questions(parse(MasksRequest, body), image, store, LIMITS, default)
 
 
 def _error(image: Entry, store: Store, *objects: dict[str, Any]) -> ApiError:
@@ -85,6 +85,29 @@ def test_three_candidates_come_for_one_point_alone_or_as_asked(
 ) -> None:
     asked = _ask(image, store, {"points": [[1, 2]]}, {"box": [1, 2, 3, 4]}, multimask=multimask)
     assert [question.multimask for question in asked] == expected
+
+
+@pytest.mark.parametrize(
+    ("default", "fields", "expected"),
+    [
+        ("edges", {}, "edges"),
+        ("edges", {"scale": "model"}, "clicks"),
+        ("edges", {"scale": "model", "format": "cutout"}, "edges"),
+        ("edges", {"refine": "off"}, "off"),
+        ("edges", {"refine": "clicks"}, "clicks"),
+        ("edges", {"scale": "model", "stream": "s", "seq": 1}, "off"),
+        ("views", {}, "edges"),
+        ("views", {"scale": "model"}, "clicks"),
+        ("clicks", {}, "clicks"),
+        ("clicks", {"refine": "edges"}, "edges"),
+        ("off", {"scale": "model"}, "off"),
+        ("off", {"scale": "model", "refine": "clicks"}, "clicks"),
+    ],
+)
+def test_edges_are_the_photos_where_its_own_pixels_are_wanted_and_hovering_is_plain(
+    image: Entry, store: Store, default: str, fields: dict[str, Any], expected: str
+) -> None:
+    assert [one.refine for one in _ask(image, store, {"points": [[1, 2]]}, default=default, **fields)] == [expected]
 
 
 def test_the_same_question_has_the_same_text_and_another_another(image: Entry, store: Store) -> None:
@@ -255,7 +278,7 @@ def test_two_thousand_random_requests_are_answered_or_refused(image: Entry, stor
     for _ in range(2000):
         body = json.dumps({"objects": [_noise(draw) for _ in range(draw.randrange(1, 3))]}).encode()
         try:
-            assert questions(parse(MasksRequest, body), image, store, LIMITS)
+            assert questions(parse(MasksRequest, body), image, store, LIMITS, "off")
             statuses.add(200)
         except ApiError as error:
             statuses.add(error.status)

@@ -47,10 +47,8 @@ def test_what_is_sure_or_ambiguous_is_looked_at_once(dogs: OpenImage) -> None:
     looking = dogs.refined("views")
     sure = looking.segment(box=(180, 120, 420, 610))
     assert sure.score >= LOW_SCORE and sure.shown is None
-    assert all(
-        np.array_equal(a.pixels, b.pixels)
-        for a, b in zip(looking.candidates([(300, 400)]), dogs.refined("edges").candidates([(300, 400)]), strict=True)
-    )
+    once, twice = (image.candidates([(300, 400)]) for image in (dogs.refined("edges"), looking))
+    assert all(np.array_equal(one.pixels, other.pixels) for one, other in zip(once, twice, strict=True))
     assert looking._mirrored is None
 
 
