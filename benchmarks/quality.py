@@ -1,6 +1,6 @@
 """Quality against ground truth: 1-click and box mean IoU, boundary IoU, the number of clicks needed, those respected.
 
-    python benchmarks/quality.py clickmask|reference SET [SET ...] [--limit N] [--noc]
+    python benchmarks/quality.py clickmask|reference SET [SET ...] [--limit N] [--noc] [--objects FILE]
 
 A set is a folder with `images/NAME.(jpg|png)` and `masks/NAME__K.png` (8-bit: 255 object, 128 void, 0 background).
 The first click is at the middle of the object (peak of its distance transform); each next one at the middle of the
@@ -101,9 +101,9 @@ def measure(image: Any, truth: np.ndarray, void: np.ndarray, noc: bool) -> dict[
     return figures
 
 
-def evaluate(model: Any, folder: Path, limit: int, noc: bool) -> dict[str, Any]:
-    """Mean figures over a set (medians for seconds)."""
-    rows: list[dict[str, float]] = []
+def evaluate(model: Any, folder: Path, limit: int, noc: bool) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+    """Mean figures over a set, and those of each object by its mask's name."""
+    found: dict[str, dict[str, float]] = {}
     encode: list[float] = []
     files = sorted((folder / "images").iterdir())
     for file in files[:: max(1, len(files) // limit)][:limit] if limit else files:
@@ -115,13 +115,14 @@ def evaluate(model: Any, folder: Path, limit: int, noc: bool) -> dict[str, Any]:
             drawn = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             truth, void = drawn > 200, (drawn > 60) & (drawn <= 200)
             if truth.sum() >= 16:
-                rows.append(measure(image, truth, void, noc))
+                found[path.stem] = measure(image, truth, void, noc)
+    rows = list(found.values())
     figures = {name: round(float(np.mean([row[name] for row in rows])), 4) for name in rows[0] if name[-2:] != "_s"}
     if noc:
         kept, told = (sum(row[name] for row in rows) for name in ("kept", "told"))
         del figures["kept"], figures["told"]
         figures["clicks_respected"] = round(kept / told, 5) if told else 1.0
-    return {"set": folder.name, "images": len(encode), "objects": len(rows), **figures}
+    return {"set": folder.name, "images": len(encode), "objects": len(rows), **figures}, found
 
 
 def main() -> None:
@@ -131,12 +132,18 @@ def main() -> None:
     parser.add_argument("sets", nargs="+", type=Path)
     parser.add_argument("--limit", type=int, default=0, help="images of each set, evenly spread")
     parser.add_argument("--noc", action="store_true", help="count clicks too (slow)")
+    parser.add_argument("--objects", type=Path, help="add each object's figures to this file, for quality_pairs.py")
     options = parser.parse_args()
     model = importlib.import_module(f"quality_{options.model}").Model()
     for folder in options.sets:
-        row = evaluate(model, folder, options.limit, options.noc)
+        row, objects = evaluate(model, folder, options.limit, options.noc)
         sys.stdout.write(json.dumps({"model": model.describe(), **row}) + "\n")
         sys.stdout.flush()
+        if options.objects:
+            with options.objects.open("a") as file:
+                file.writelines(
+                    json.dumps({"set": folder.name, "name": name, **objects[name]}) + "\n" for name in objects
+                )
 
 
 if __name__ == "__main__":

@@ -9,18 +9,24 @@ import numpy as np
 
 from ..models.errors import OutputError, PromptError
 from .palette import colour
+from .refine.matting import matte
 
+_AROUND, _LEAST_AROUND = 0.1, 8  # of the longer side, and pixels, that are looked at around an object for a soft edge
 _LONG_SIDE_PER_LINE = 700  # outlines are one pixel wide for each so many pixels of the picture's longer side
 
 
-def cutout(pixels: np.ndarray, mask: np.ndarray, pad: int = 0, feather: float = 0.0) -> np.ndarray:
+def cutout(
+    pixels: np.ndarray, mask: np.ndarray, pad: int = 0, feather: float = 0.0, *, soft: bool = False
+) -> np.ndarray:
     """The object alone: (h, w, 4) uint8 RGBA, cropped to the mask's box.
 
     `pixels`: (H, W, 3) uint8 RGB. `mask`: (H, W) bool. `pad` grows the box by pixels, within the image.
     Alpha is 255 on the object and 0 elsewhere; colours are the photo's own everywhere. With `feather` > 0
     alpha rises from 0 at the outline to 255 that many pixels inside it, so no background shows through; where
-    the object leaves the image its edge stays hard.
-    Raises OutputError for an empty mask; PromptError for a mask of another size, a negative pad or feather.
+    the object leaves the image its edge stays hard. `soft` finds out what share of each pixel near the outline is the
+    object, for hair and fur, and its own colours there, see `refine.matting`; the box is that of all with a share.
+    Raises OutputError for an empty mask; PromptError for a mask of another size, a negative pad or feather, or both
+    feather and soft; MissingExtraError for soft without the extra "matting".
     """
     _check_mask(mask, pixels)
     if not (0 <= pad < np.inf and 0 <= feather < np.inf):
@@ -28,11 +34,31 @@ def cutout(pixels: np.ndarray, mask: np.ndarray, pad: int = 0, feather: float = 
     left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
     if width == 0:
         raise OutputError("the mask is empty: there is no object to cut out")
+    if soft:
+        return _soft_cutout(pixels, mask, int(pad), feather, (left, top, width, height))
     pad = int(pad)
     rows = slice(max(top - pad, 0), min(top + height + pad, mask.shape[0]))
     columns = slice(max(left - pad, 0), min(left + width + pad, mask.shape[1]))
     alpha = _alpha(mask, feather, (left, top, width, height))[rows, columns]
     return np.dstack((pixels[rows, columns], alpha))
+
+
+def _soft_cutout(
+    pixels: np.ndarray, mask: np.ndarray, pad: int, feather: float, box: tuple[int, int, int, int]
+) -> np.ndarray:
+    if feather:
+        raise PromptError("feather and soft are two ways to make an edge: give one of them")
+    left, top, width, height = box
+    around = round(_AROUND * max(width, height)) + _LEAST_AROUND
+    y0, x0 = max(top - around, 0), max(left - around, 0)
+    near = np.s_[y0 : top + height + around, x0 : left + width + around]
+    share, colours = matte(np.ascontiguousarray(pixels[near]), mask[near])
+    alpha = np.rint(share * 255).astype(np.uint8)
+    left, top, width, height = cv2.boundingRect(np.maximum(alpha, mask[near].astype(np.uint8)))
+    whole = np.dstack((pixels, np.zeros(mask.shape, np.uint8)))
+    whole[near] = np.dstack((colours, alpha))
+    rows = slice(max(y0 + top - pad, 0), y0 + top + height + pad)
+    return whole[rows, max(x0 + left - pad, 0) : x0 + left + width + pad].copy()
 
 
 def _alpha(mask: np.ndarray, feather: float, box: tuple[int, int, int, int]) -> np.ndarray:

@@ -100,13 +100,15 @@ class BaseMask:
         """Parts, each an outer ring and its holes, as (N, 2) x y in the image frame; see `polygons.to_polygons`."""
         return polygons.to_polygons(self.pixels, tolerance)
 
-    def cutout(self, pad: int = 0, feather: float = 0.0) -> np.ndarray:
-        """(h, w, 4) uint8 RGBA, cropped to the mask's box grown by `pad` pixels; `feather` softens the edge.
+    def cutout(self, pad: int = 0, feather: float = 0.0, *, soft: bool = False) -> np.ndarray:
+        """(h, w, 4) uint8 RGBA, cropped to the mask's box grown by `pad` pixels; `feather` softens the edge by so many
+        pixels, `soft` as hair, fur and blur want it, see `cutouts.cutout`.
 
         Raises:
-            OutputError: the mask is empty. ClosedError: the photo's pixels are not there any more.
+            OutputError: the mask is empty. ClosedError: the photo's pixels are not there any more. PromptError: feather
+            and soft. MissingExtraError: soft without the extra "matting".
         """
-        return cutouts.cutout(self.source.get().pixels, self.pixels, pad, feather)
+        return cutouts.cutout(self.source.get().pixels, self.pixels, pad, feather, soft=soft)
 
     def clean(self, specks: float = 0.0, holes: float = 0.0) -> Self:
         """The mask without parts, and with holes filled, that are smaller than these shares of its area.

@@ -30,6 +30,7 @@ def save_masks(
     polygons: bool | None = None,
     tolerance: float = 0.0,
     classes: Sequence[str] = (),
+    soft: bool = False,
 ) -> list[Loss]:
     """Write the masks of one image, and tell what the format could not keep of them.
 
@@ -40,8 +41,8 @@ def save_masks(
         labels: one for each mask, None for those without.
         image: the photo, whatever `Segmenter.open` takes; not needed for masks that come with it.
         format: as of `Mask.save`; where the extension does not say enough.
-        pad, feather: of cut-outs, in pixels. polygons, tolerance: outlines, and pixels they may be simpler by.
-        classes: the names that yolo's numbers stand for, in their order; else the labels, sorted.
+        pad, feather, soft: of cut-outs, see `cutouts.cutout`. polygons, tolerance: outlines, and pixels they may be
+            simpler by. classes: the names that yolo's numbers stand for, in their order; else the labels, sorted.
 
     Raises:
         OutputError: an unknown extension or format, masks that do not fit the image or one another, a path that cannot
@@ -50,7 +51,7 @@ def save_masks(
     if isinstance(image, str | os.PathLike):
         guard_output(path, [image])
     result = _result(masks, labels, image)
-    options = Options(pad, feather, polygons, tolerance, tuple(classes))
+    options = Options(pad, feather, polygons, tolerance, tuple(classes), soft)
     if format is not None and format in FORMATS and (os.path.isdir(path) or not Path(path).suffix):
         check_options(format, options)
         for file in write_files(result, [format], options):

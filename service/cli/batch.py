@@ -50,6 +50,7 @@ def batch(
     tolerance: b.Tolerance = 0.0,
     pad: o.Pad = 0,
     feather: o.Feather = 0.0,
+    soft: o.Soft = False,
     shard_size: b.ShardSize = 10_000,
     shard_photos: b.ShardPhotos = False,
     shard: b.ShardOption = "1/1",
@@ -75,8 +76,7 @@ def batch(
     """Segment a folder of photos: any number, in any formats. Stopped or killed, the same command goes on."""
     options = locals()  # the arguments, by name
     _check_question(options)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # machines stop programs so: as good as Ctrl-C
+    _take_sigterm()
     planned = _plan(options)
     settings = Settings(model, device, precision, fit, "off" if planned.question.is_plain else refine, cache_dir)
     open_hands = partial(open_workers, settings, Crew(options["devices"], workers, ray, planned.most), quiet=quiet)
@@ -84,6 +84,12 @@ def batch(
     tell(report, quiet=quiet, finished=finish)
     if report.tally.failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _take_sigterm() -> None:
+    """Machines stop programs so: as good as Ctrl-C."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _check_question(options: Mapping[str, Any]) -> None:
@@ -112,7 +118,8 @@ def _plan(options: Mapping[str, Any]) -> Batch:
     from .batch_outlet import open_outlet
 
     names = _names(options["format"], embed=options["embed"])
-    drawn = Options(options["pad"], options["feather"], options["polygons"] or None, options["tolerance"])
+    pad, feather, soft = (options[name] for name in ("pad", "feather", "soft"))
+    drawn = Options(pad, feather, options["polygons"] or None, options["tolerance"], soft=soft)
     formats = Formats(names, drawn, ShardOptions(options["shard_size"], options["shard_photos"]))
     photos, place = (_everywhere(options[name]) if options["ray"] else options[name] for name in ("photos", "out"))
     shard, out = Shard.parse(options["shard"]), open_outlet(place, options["state"])

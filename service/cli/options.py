@@ -112,6 +112,10 @@ Feather = Annotated[
     float,
     typer.Option(min=0.0, metavar="PIXELS", help="Pixels over which a cutout's edge fades.", rich_help_panel=_RESULT),
 ]
+Soft = Annotated[
+    bool,
+    typer.Option("--soft", help="Cutouts with soft edges, for hair and fur (extra matting).", rich_help_panel=_RESULT),
+]
 CleanSpecks = Annotated[
     float,
     typer.Option(

@@ -42,6 +42,7 @@ def segment(
     force: o.Force = False,
     pad: o.Pad = 0,
     feather: o.Feather = 0.0,
+    soft: o.Soft = False,
     clean_specks: o.CleanSpecks = 0.0,
     clean_holes: o.CleanHoles = 0.0,
     model: o.Model = "vit_t",
@@ -61,7 +62,9 @@ def segment(
     question = Question(tuple(point or ()), _single(box), window, _subject(subject, min_confidence, candidates))
     inputs = [name for name in (photo, model) if name != STREAM] + _redirected(photo)
     count = _CANDIDATES if candidates else None
-    outputs = plan_outputs(photo, output, format, Options(pad, feather), count=count, force=force, inputs=inputs)
+    outputs = plan_outputs(
+        photo, output, format, Options(pad, feather, soft=soft), count=count, force=force, inputs=inputs
+    )
     settings = Settings(model, device, precision, fit, refine, cache_dir)
     masks = _find(photo, question, settings, candidates=candidates, quiet=quiet)
     if clean_specks or clean_holes:

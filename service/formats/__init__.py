@@ -36,7 +36,7 @@ Writer = Callable[..., bytes]
 class Options:
     """How results are drawn. A format takes some of these and refuses to be given others.
 
-    `pad`, `feather`: of cut-outs, in pixels; see `cutouts.cutout`. `polygons`: outlines (True) or the pixels themselves
+    `pad`, `feather`, `soft`: of cut-outs, see `cutouts.cutout`. `polygons`: outlines (True) or the pixels themselves
     (False) in formats that can say both; None is the usual way of each. `tolerance`: how far, in pixels, such
     outlines may be made simpler. `classes`: the names that yolo's numbers stand for, in their order; without them
     they are the picture's own labels, sorted.
@@ -47,6 +47,7 @@ class Options:
     polygons: bool | None = None
     tolerance: float = 0.0
     classes: tuple[str, ...] = ()
+    soft: bool = False
 
     def of(self, name: str) -> dict[str, Any]:
         """Those that the format called `name` takes, as JSON has them: whoever writes them down reads the same back."""
@@ -87,7 +88,9 @@ _GEOJSON = {".geojson": write_geojson, ".json": write_geojson}
 
 FORMATS: Mapping[str, Format] = {
     "png": Format({".png": write_png}, "mask", per_object=True),
-    "cutout": Format({".png": write_cutout}, "cutout", per_object=True, needs_photo=True, takes=("pad", "feather")),
+    "cutout": Format(
+        {".png": write_cutout}, "cutout", per_object=True, needs_photo=True, takes=("pad", "feather", "soft")
+    ),
     "overlay": Format(_OVERLAY, "overlay", needs_photo=True),
     "json": Format({".json": write_json}, "objects"),
     "coco": Format({".json": write_coco}, "coco", takes=_OUTLINES),

@@ -56,7 +56,7 @@ def sharpen(photo: np.ndarray, logits: np.ndarray, points: Sequence[tuple[float,
         return logits
     scale = max(1.0, max(logits.shape) / MODEL_SIDE)
     part, colours = logits[place], np.ascontiguousarray(photo[place])
-    found = _laid(colours, _decided(_shrunk(colours, scale), _shrunk(part, scale)), scale)
+    found = laid_on(colours, _decided(_shrunk(colours, scale), _shrunk(part, scale)), scale)
     if points:
         freedom = _freedom(part.shape, points, (place[1].start, place[0].start), RULES.calm * scale)
         found = part + freedom * (found - part)
@@ -91,7 +91,7 @@ def _decided(colours: np.ndarray, logits: np.ndarray) -> np.ndarray:
     return np.where(hesitates, RULES.kept * logits + _by_colour(colours, logits), logits).astype(np.float32)
 
 
-def _laid(photo: np.ndarray, values: np.ndarray, scale: float) -> np.ndarray:
+def laid_on(photo: np.ndarray, values: np.ndarray, scale: float) -> np.ndarray:
     """(H, W) float32: values that were found on the photo `scale` times smaller, laid on the photo's own edges."""
     grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
     slope, offset = _lines(_shrunk(grey, scale).astype(np.float32) / 255, values)

@@ -28,6 +28,7 @@ EXTRAS_OF = {
     ("service", "client"): ("client",),
     ("service", "cluster"): ("ray",),
     ("service", "http"): ("serve",),
+    ("service", "refine"): ("matting",),
     ("service", "shards"): ("shards",),
     ("ui",): ("ui", "serve"),
 }

@@ -1,0 +1,76 @@
+"""Soft edges of cut-outs: shares that are known are found, and colours without what shines through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from clickmask import OpenImage, PromptError
+from clickmask.service.cutouts import cutout
+from clickmask.service.formats import Options
+from clickmask.service.refine.matting import matte
+
+RED, GREEN = np.array([200.0, 40, 30]), np.array([30.0, 120, 60])
+
+
+def _blurred_disc(size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A red disc out of focus before green: the photo, its share of each pixel, and a hard mask a little too large."""
+    rows, columns = np.mgrid[:size, :size]
+    distance = np.hypot(columns - size / 2, rows - size / 2)
+    share = np.clip((size * 0.32 - distance) / (size * 0.03) + 0.5, 0, 1)
+    texture = np.random.default_rng(4).normal(0, 3, (size, size, 3))
+    photo = share[..., None] * RED + (1 - share[..., None]) * GREEN + texture
+    return photo.clip(0, 255).astype(np.uint8), share, distance < size * 0.325
+
+
+@pytest.mark.soak  # numba compiles for a minute when it is first used
+@pytest.mark.parametrize("size", [300, 1400])
+def test_the_shares_and_colours_of_a_blurred_disc_are_found(size: int) -> None:
+    photo, share, mask = _blurred_disc(size)
+    found, colours = matte(photo, mask)
+    assert found.dtype == np.float32 and colours.dtype == np.uint8
+    hard, soft = np.abs(mask - share).mean(), np.abs(found - share).mean()
+    assert soft < 0.25 * hard and np.abs(found - share).max() < 0.35
+    edge = (share > 0.3) & (share < 0.9)
+    assert np.abs(colours[edge] - RED).mean() < 12 < np.abs(photo[edge] - RED).mean()
+
+
+@pytest.mark.soak
+def test_a_soft_cutout_has_the_objects_colours_and_the_same_bytes_every_time() -> None:
+    photo, share, mask = _blurred_disc(300)
+    first = cutout(photo, mask, pad=5, soft=True)
+    assert np.array_equal(first, cutout(photo, mask, pad=5, soft=True))
+    height, width, _ = first.shape
+    assert 0.64 * 300 < width < 0.75 * 300 and abs(height - width) < 8
+    assert first[height // 2, width // 2, 3] == 255 and first[0, 0, 3] == 0
+    assert len(np.unique(first[..., 3])) > 20
+
+
+@pytest.mark.soak
+def test_a_soft_cutout_is_written_by_every_door(dogs: OpenImage, tmp_path: Path) -> None:
+    mask = dogs.segment(box=(180, 120, 420, 610))
+    own = mask.cutout(soft=True)
+    from clickmask import save_masks
+
+    save_masks(tmp_path / "a.png", [mask], format="cutout", soft=True)
+    read = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(cv2.cvtColor(read, cv2.COLOR_BGRA2RGBA)[..., 3], own[..., 3])
+
+
+def test_objects_that_fill_the_picture_or_are_a_pixel_have_hard_edges() -> None:
+    photo = np.random.default_rng(2).integers(0, 256, (40, 60, 3), np.uint8)
+    whole, dot = np.ones((40, 60), bool), np.zeros((40, 60), bool)
+    dot[20, 30] = True
+    for mask in (whole, dot):
+        found = cutout(photo, mask, soft=True)
+        assert np.array_equal(found, cutout(photo, mask))
+
+
+def test_soft_and_feather_are_refused_together_and_by_formats_that_are_no_cutouts(tmp_path: Path) -> None:
+    photo, mask = np.zeros((9, 9, 3), np.uint8), np.eye(9, dtype=bool)
+    with pytest.raises(PromptError, match="feather and soft"):
+        cutout(photo, mask, feather=2, soft=True)
+    assert Options(soft=True).of("cutout")["soft"] is True and "soft" not in Options(soft=True).of("png")
