@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def test_a_photo_and_a_point_give_a_mask(page: Page) -> None:
     page.get_by_role("button", name="Get the mask").click()
     mask = page.get_by_alt_text("The mask, white on black")
     expect(mask).to_be_visible()
-    expect(page.get_by_text("0.967")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"0\.96[67]"))).to_be_visible()  # by the processor's precision
     assert mask.evaluate(
         "async (image) => { await image.decode(); return [image.naturalWidth, image.naturalHeight] }"
     ) == [

@@ -284,6 +284,8 @@ def test_an_answer_that_got_lost_is_no_strangers_work(browser: Browser, project:
         desk.click(*UPPER)
         desk.press("Enter")
         desk.value("clickmask.bench.editor.rename(1, 'on')")
-        desk.page.wait_for_timeout(4000)  # in which the calls are led by this test, and go on
-        assert lost and project.wait("2 dogs.jpg", "on")
+        end = time.monotonic() + PATIENCE
+        while not (lost and _is_done(project.kept("2 dogs.jpg"), "on")):
+            assert time.monotonic() < end
+            desk.page.wait_for_timeout(50)  # in which the calls are led by this test, and go on
         assert not desk.page.is_visible("text=Somebody else")
