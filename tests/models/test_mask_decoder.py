@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
 
 import pytest
 import torch
-from segment_anything.modeling import MaskDecoder as OriginalDecoder
-from segment_anything.modeling import PromptEncoder as OriginalPrompts
-from segment_anything.modeling import TwoWayTransformer
 from torch import Tensor
 
 import clickmask.models.sam as models_sam
@@ -17,29 +13,17 @@ from clickmask.models.checkpoints import Checkpoint
 from clickmask.models.crew import Crew
 from clickmask.models.sam import PromptTensors, Sam
 
+from .originals import Original, original_parts
+
 LOGITS, SCORES = 1e-3, 1e-4  # bounds against the original, and of a batch against one by one
 
 
-class _Original(NamedTuple):
-    prompts: OriginalPrompts
-    decoder: OriginalDecoder
-
-
 @pytest.fixture(scope="module")
-def original(checkpoint: Checkpoint) -> _Original:
-    transformer = TwoWayTransformer(depth=2, embedding_dim=256, mlp_dim=2048, num_heads=8)
-    parts = _Original(
-        OriginalPrompts(256, (64, 64), (1024, 1024), 16),
-        OriginalDecoder(transformer_dim=256, transformer=transformer, num_multimask_outputs=3),
-    )
-    for part, start in zip(parts, ("prompt_encoder.", "mask_decoder."), strict=True):
-        names = [name for name in checkpoint.state if name.startswith(start)]
-        part.load_state_dict({name.removeprefix(start): checkpoint.state[name] for name in names}, strict=True)
-        part.requires_grad_(False).eval()
-    return parts
+def original(checkpoint: Checkpoint) -> Original:
+    return original_parts(checkpoint)
 
 
-def _ask(original: _Original, tokens: Tensor, prompt: PromptTensors, multimask: bool) -> tuple[Tensor, Tensor]:
+def _ask(original: Original, tokens: Tensor, prompt: PromptTensors, multimask: bool) -> tuple[Tensor, Tensor]:
     """The original's low-res logits (C, 256, 256) and scores (C,) for points without a box, or a box alone."""
     points = box = None
     if (prompt.labels >= 2).any():
@@ -102,7 +86,7 @@ def _assert_near(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> No
 
 @pytest.mark.parametrize("multimask", [False, True])
 def test_ragged_prompts_equal_the_original_one_by_one(
-    sam: Sam, original: _Original, tokens: Tensor, multimask: bool
+    sam: Sam, original: Original, tokens: Tensor, multimask: bool
 ) -> None:
     prompts = _prompts()
     for prompt, ours in zip(prompts, sam.decode(tokens, prompts, multimask=multimask), strict=True):
