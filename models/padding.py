@@ -10,6 +10,7 @@ somewhat (benchmarks/quality.md says how good they are).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -50,7 +51,15 @@ def recall_padding(encoder: TinyViT, like: Tensor, facts: Facts) -> Padding:
     return padding
 
 
-def encode_picture(encoder: TinyViT, scaled: Tensor, padding: Padding, *, margin: int | None) -> Tensor:
+class Halves(Protocol):
+    """The two halves of a TinyViT, as it names them."""
+
+    def early(self, x: Tensor) -> Tensor: ...
+
+    def late(self, x: Tensor) -> Tensor: ...
+
+
+def encode_picture(encoder: Halves, scaled: Tensor, padding: Padding, *, margin: int | None) -> Tensor:
     """Image tokens of one picture.
 
     Args:

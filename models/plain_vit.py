@@ -39,13 +39,23 @@ class PlainViT(nn.Module):
     def forward_tokens(self, x: Tensor) -> Tensor:
         """(B, 1024, 1024, 3) float32 normalised pixels -> (B, 64, 64, 256) in the network's dtype."""
         network: Any = self.network
-        x = network.patch_embed(x.permute(0, 3, 1, 2).to(network.pos_embed.dtype)) + network.pos_embed
+        x = self.embed(x)
         for block in network.blocks:
-            x = _block(block, x)
+            x = encode_block(block, x)
+        return self.finish(x)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """(B, 1024, 1024, 3) float32 normalised pixels -> (B, 64, 64, C): patches and where they are."""
+        network: Any = self.network
+        return network.patch_embed(x.permute(0, 3, 1, 2).to(network.pos_embed.dtype)) + network.pos_embed
+
+    def finish(self, x: Tensor) -> Tensor:
+        """(B, 64, 64, C) after the last block -> (B, 64, 64, 256)."""
+        network: Any = self.network
         return network.neck(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
-def _block(block: Any, x: Tensor) -> Tensor:
+def encode_block(block: Any, x: Tensor) -> Tensor:
     """(B, 64, 64, C) -> the same after one Transformer block."""
     qkv = block.attn.qkv(block.norm1(x))
     if block.window_size:

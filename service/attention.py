@@ -69,12 +69,12 @@ class Attention:
             PromptError: there is no such token, layer or head.
         """
         places = self._of(self.token_to_image, layer, head)[self._number(token)]
-        return _over(places, self.mask.frame)
+        return over(places, self.mask.frame)
 
     def listening(self, token: str | None = None, layer: int = -1, head: int | None = None) -> np.ndarray:
         """Which places listened to a token; arguments and result as of `heat`, with layers 0 and 1."""
         places = self._of(self.image_to_token, layer, head)[..., self._number(token)]
-        return _over(places, self.mask.frame)
+        return over(places, self.mask.frame)
 
     def picture(self, token: str | None = None, layer: int = -1, head: int | None = None) -> np.ndarray:
         """(h, w, 3) uint8 RGB: `heat` over the encoded part of the photo. Raises ClosedError without the photo."""
@@ -91,7 +91,7 @@ class Attention:
             write_atomic(path, encode_png(self.picture()))
         elif extension == ".npz":
             names = {"tokens": np.array(self.tokens), "chosen": np.array(self.chosen)}
-            write_atomic(path, _npz(names | self._arrays()))
+            write_atomic(path, npz(names | self._arrays()))
         else:
             raise OutputError(f"{path}: expected .npz for the arrays or .png for a picture, got {extension!r}")
 
@@ -175,7 +175,7 @@ def _array(tensor: Any) -> np.ndarray:
     return tensor.float().cpu().numpy()
 
 
-def _over(places: np.ndarray, frame: Frame) -> np.ndarray:
+def over(places: np.ndarray, frame: Frame) -> np.ndarray:
     """(64, 64) over the model frame -> (h, w) over the encoded part of the image; the largest becomes 1."""
     width, height = frame.scaled_size
     model = cv2.resize(places, (MODEL_SIDE, MODEL_SIDE), interpolation=cv2.INTER_LINEAR)[:height, :width]
@@ -191,7 +191,8 @@ def _glowing(photo: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return np.rint(grey * (1 - share) + colours * share).astype(np.uint8)
 
 
-def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as a compressed file of NumPy's; spaces in names become underscores."""
     file = io.BytesIO()
     np.savez_compressed(file, **{name.replace(" ", "_"): array for name, array in arrays.items()})  # pyright: ignore[reportArgumentType]
     return file.getvalue()

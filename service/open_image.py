@@ -19,6 +19,7 @@ from .formats.encoding import encode_png
 from .images import Picture
 from .masks import Mask, PhotoSource, preview
 from .network import Network
+from .patch_attention import PatchAttention, patch_attention_of
 from .prompts import Box, Point, Prompt, prompt_of, window_box
 from .provenance import of_encoder
 from .refine.sketch import colours, sketch
@@ -139,6 +140,15 @@ class OpenImage(Searchable):
             PromptError, ClosedError: as `segment` does.
         """
         return attention_of(self, prompt_of(points, labels, box, previous))
+
+    def patch_attention(self, x: float, y: float) -> PatchAttention:
+        """What the patch at a point looks at inside the image encoder, block by block: see `PatchAttention`. The image
+        is encoded once more for it.
+
+        Raises:
+            PromptError: a point outside. ClosedError: the image, or its pixels, are not there any more.
+        """
+        return patch_attention_of(self, x, y)
 
     def start(self) -> Thing:
         """An empty object to click on: each click refines the mask of the one before."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from clickmask import ClosedError, OpenImage, OutputError, PromptError, Segmenter
 
@@ -109,3 +110,53 @@ def test_arrays_and_pictures_are_saved(dogs: OpenImage, tmp_path: Path) -> None:
         found.save(tmp_path / "a.jpg")
     with pytest.raises(ClosedError):
         dogs.without_pixels().attention([(300, 300)]).picture()
+
+
+def test_a_place_looks_around_itself_in_every_block(dogs: OpenImage, tmp_path: Path) -> None:
+    found = dogs.patch_attention(300, 400)
+    assert len(found.blocks) == 10 and found.blocks[-1].name == "stage 3, block 2"
+    assert found.blocks[0].place == (50, 37) and found.blocks[-1].place == (25, 18)  # of 8 and of 16 pixels
+    for number, block in enumerate(found.blocks):
+        assert np.abs(block.weights.sum((1, 2)) - 1).max() < 1e-5
+        heat = found.heat(number)
+        assert heat.shape == (1024, 682) and heat.max() == 1
+        top, left = (corner * block.stride for corner in block.corner)
+        rows, columns = np.nonzero(heat > 0.05)
+        reach = block.weights.shape[1] * block.stride + block.stride
+        assert top - block.stride <= rows.min() and rows.max() <= top + reach
+        assert left - block.stride <= columns.min() and columns.max() <= left + reach
+    assert not np.array_equal(found.heat(4, 0), found.heat(4, 1))
+    found.save(tmp_path / "p.npz")
+    with np.load(tmp_path / "p.npz", allow_pickle=False) as read:
+        assert str(read["3/name"]) == found.blocks[3].name and np.array_equal(
+            read["3/weights"], found.blocks[3].weights
+        )
+
+
+def test_a_place_in_the_padding_left_out_is_encoded_as_the_image_was(segmenter: Segmenter, cache_folder: Path) -> None:
+    """With a margin of padding, as by default, too: the embedding that comes along is the image's own."""
+    from clickmask.models.patch_attention import patch_attention
+
+    image = Segmenter(device="cpu", precision="float32", cache_dir=cache_folder).open(
+        np.full((300, 500, 3), 80, np.uint8)
+    )
+    network = image._network
+    assert network.margin
+    with torch.inference_mode():
+        pixels = torch.from_numpy(image.pixels.copy())
+        tokens, _ = patch_attention(network.sam, pixels, image.frame, network.margin, 900.0, 600.0)
+    assert torch.equal(tokens, image._open_tokens())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [({"block": 10}, "block: expected 0 to 9, got 10"), ({"head": 12}, "head: expected 0 to")]
+)
+def test_blocks_and_heads_there_are_not_and_places_outside_are_refused(
+    dogs: OpenImage, words: dict[str, int], message: str
+) -> None:
+    with pytest.raises(PromptError, match=message):
+        dogs.patch_attention(300, 400).heat(**words)
+    with pytest.raises(PromptError, match="outside the 682 x 1024 image"):
+        dogs.patch_attention(682, 400)
+    with pytest.raises(ClosedError):
+        dogs.without_pixels().patch_attention(300, 400)
