@@ -133,8 +133,7 @@ def test_a_place_looks_around_itself_in_every_block(dogs: OpenImage, tmp_path: P
         )
 
 
-def test_a_place_in_the_padding_left_out_is_encoded_as_the_image_was(segmenter: Segmenter, cache_folder: Path) -> None:
-    """With a margin of padding, as by default, too: the embedding that comes along is the image's own."""
+def test_with_a_margin_of_padding_the_image_is_encoded_as_it_was(cache_folder: Path) -> None:
     from clickmask.models.patch_attention import patch_attention
 
     image = Segmenter(device="cpu", precision="float32", cache_dir=cache_folder).open(
