@@ -13,7 +13,7 @@ from ..models.errors import PromptError, WeightsError
 from ..models.sam import plain_arithmetic
 from .masks import Mask
 from .prompts import Prompt, to_tensors
-from .refine.law import obey
+from .refine.law import check_pixels, obey
 from .refine.views import LOW_SCORE, flip, mirrored
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ def ask_together(questions: Questions, *, multimask: bool) -> list[list[Mask]]:
     if not questions:
         return []
     tokens = [image._open_tokens() for image, _ in questions]
+    for image, prompt in questions:
+        if image._network.obeys:
+            check_pixels(prompt)
     tensors = [to_tensors(prompt, image.frame) for image, prompt in questions]
     answers = questions[0][0]._network.sam.decode_each(tokens, tensors, multimask=multimask)
     return [

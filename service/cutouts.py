@@ -25,6 +25,7 @@ def cutout(
     alpha rises from 0 at the outline to 255 that many pixels inside it, so no background shows through; where
     the object leaves the image its edge stays hard. `soft` finds out what share of each pixel near the outline is the
     object, for hair and fur, and its own colours there, see `refine.matting`; the box is that of all with a share.
+    What is thinner than hair reaches keeps hard edges, and a click near the outline may get any share.
     Raises OutputError for an empty mask; PromptError for a mask of another size, a negative pad or feather, or both
     feather and soft; MissingExtraError for soft without the extra "matting".
     """

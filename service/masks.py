@@ -179,6 +179,8 @@ class Mask(BaseMask):
         return self.logits if self.shown is None else self.shown
 
     def _decoded(self) -> np.ndarray:
+        if self.photo is None and "pixels" in vars(self):
+            return vars(self)["pixels"]
         x0, y0, x1, y1 = self.frame.window
         inside = (self._sharp_logits() if self.is_sharp else self._full_logits().numpy()) > 0
         whole = inside if self.frame.is_whole else np.zeros((self.frame.height, self.frame.width), bool)
@@ -186,16 +188,17 @@ class Mask(BaseMask):
             whole[y0:y1, x0:x1] = inside
         for spot in self.spots:
             spot.paint(whole)
+        if self.photo is not None:
+            whole.setflags(write=False)
+            vars(self)["pixels"] = whole  # where `pixels` keeps them: another thread finds them there, or the photo
+            object.__setattr__(self, "photo", None)
         return whole
 
     def _sharp_logits(self) -> np.ndarray:
-        if self.photo is None:
-            raise ClosedError("this copy of a mask has no photo to take its edges from: use the mask itself")
+        photo = self.photo or self.source.get()  # a copy of a mask whose pixels were made has the latter alone
         x0, y0, _, _ = self.frame.window
         points = [(x - x0, y - y0) for x, y in self.prompt.points]
-        logits = sharpen(self.photo.window_at(self.frame.window), self._full_logits().numpy(), points)
-        object.__setattr__(self, "photo", None)
-        return logits
+        return sharpen(photo.window_at(self.frame.window), self._full_logits().numpy(), points)
 
     def _full_logits(self) -> Tensor:
         """(h, w) float32 logits at the window's own resolution."""

@@ -19,6 +19,7 @@ from .formats.encoding import encode_png
 from .images import Picture
 from .masks import Mask, PhotoSource, preview
 from .network import Network
+from .once import Once
 from .patch_attention import PatchAttention, patch_attention_of
 from .prompts import Box, Point, Prompt, prompt_of, window_box
 from .provenance import of_encoder
@@ -37,12 +38,18 @@ class OpenImage(Searchable):
     """
 
     def __init__(
-        self, network: Network, source: PhotoSource, frame: Frame, tokens: Tensor, sketch: np.ndarray | None = None
+        self,
+        network: Network,
+        source: PhotoSource,
+        frame: Frame,
+        tokens: Tensor,
+        sketch: np.ndarray | None = None,
+        mirrored: Once[Tensor] | None = None,
     ) -> None:
         self._network, self._source, self._frame = network, source, frame
         self._tokens: Tensor | None = tokens
         self._sketch = sketch
-        self._mirrored: Tensor | None = None
+        self._mirrored: Once[Tensor] = mirrored or Once()  # one for all copies that only `refine` differently
 
     @property
     def size(self) -> tuple[int, int]:
@@ -200,8 +207,10 @@ class OpenImage(Searchable):
         return settings.get("embedding", settings)
 
     def close(self) -> None:
-        """Give embedding and pixels back; masks keep working, but for cut-outs and overlays."""
-        self._tokens = self._mirrored = None
+        """Give embedding and pixels back, the latter once the edges of all masks are made that were not looked at;
+        masks keep working, but for cut-outs and overlays."""
+        self._tokens = None
+        self._mirrored.forget()
         self._source.close()
 
     def refined(self, how: str) -> OpenImage:
@@ -212,7 +221,7 @@ class OpenImage(Searchable):
         network = self._network.refined(how)
         if how == "auto" and self._source.picture is None:
             network = network.without_photo()
-        return OpenImage(network, self._source, self._frame, self._open_tokens(), self._sketch)
+        return OpenImage(network, self._source, self._frame, self._open_tokens(), self._sketch, self._mirrored)
 
     def colours(self) -> np.ndarray | None:
         """(h, w, 3) float32: the encoded part at the size of the low-res logits; None without the image's pixels."""
@@ -222,10 +231,12 @@ class OpenImage(Searchable):
 
     def _mirrored_tokens(self) -> Tensor:
         """The image tokens of the encoded part with left and right exchanged, encoded when first asked for."""
-        if self._mirrored is None:
+
+        def encode() -> Tensor:
             pixels = self._source.get().window(self._frame.window)
-            self._mirrored = self._network.encode(np.ascontiguousarray(pixels[:, ::-1]), self._frame)
-        return self._mirrored
+            return self._network.encode(pixels[:, ::-1].copy(), self._frame)
+
+        return self._mirrored.get(encode)
 
     def _open_tokens(self) -> Tensor:
         if self._tokens is None:

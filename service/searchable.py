@@ -38,6 +38,10 @@ class Searchable:
         """As of `OpenImage`."""
         raise NotImplementedError
 
+    def refined(self, how: str) -> OpenImage:
+        """As of `OpenImage`."""
+        raise NotImplementedError
+
     def everything(
         self,
         *,
@@ -106,5 +110,5 @@ class Searchable:
         return self._network.encode(np.ascontiguousarray(self._source.get().pixels[y0:y1, x0:x1]), frame)
 
     def _low_res_again(self, frame: Frame, prompt: Prompt, number: int) -> np.ndarray:
-        image = self if frame == self._frame else self.window(frame.window)
+        image = (self if frame == self._frame else self.window(frame.window)).refined("off")
         return next(mask.logits for mask in image._decode([prompt], multimask=True)[0] if mask.index == number)

@@ -196,7 +196,7 @@ class Segmenter:
 
         Args:
             image: the image itself, as `open` takes it; needed for cut-outs, overlays, windows and the photo's edges
-                (without it, refine="auto" is "clicks").
+                (without it, refine="auto" is "clicks", and clicks that are enforced know no colours).
 
         Raises:
             EmbeddingError: the file is no embedding, or one of another model or of another image.
@@ -212,7 +212,8 @@ class Segmenter:
             raise EmbeddingError(f"{path}: made from another image than the one given ({saved.image_name})")
         sam = self._network.sam
         source = PhotoSource(saved.frame.width, saved.frame.height, picture)
-        network = self._network if picture is not None or self._refine == "edges" else self._network.without_photo()
+        is_asked = self._refine in ("edges", "views")  # then clicks fail, saying why
+        network = self._network if picture is not None or is_asked else self._network.without_photo()
         network = network.with_embedding_of(saved.provenance)
         return OpenImage(network, source, saved.frame, saved.tokens.to(sam.device, sam.dtype))
 

@@ -23,6 +23,7 @@ from .worker_process import OpenSegmenter, WorkerProcess
 
 PATIENCE = 900.0  # seconds without a sign of life from a process that has work
 DEATHS = 10  # photos set aside one after another: it is not the photos
+STILLBORN = 3  # processes that die one after another before their model is loaded
 _LOOK = 1.0  # seconds between two looks at the clock
 _GOODBYE = 4.0  # seconds to finish the photo that is being written
 
@@ -44,7 +45,8 @@ class Fleet:
         self._workers = [WorkerProcess(opener) for opener in openers]
         self._patience, self._deaths = patience, deaths
         self._suspects: deque[Errand] = deque()
-        self._in_a_row = 0
+        self._again: deque[Errand] = deque()
+        self._in_a_row = self._stillborn = 0
         self._task: Task | None = None
 
     @property
@@ -78,17 +80,21 @@ class Fleet:
         """End the processes."""
         for worker in self._workers:
             worker.send(Finish())
+        end = time.monotonic() + _GOODBYE
         for worker in self._workers:
-            worker.close(_GOODBYE)
+            worker.close(end - time.monotonic())
 
     def _feed(self, rest: Iterator[Errand]) -> bool:
         """Give out work; whether any is being done."""
         for worker in self._workers:
             if self._suspects and not worker.errands:
                 worker.give(self._suspects.popleft(), alone=True)
-            while not worker.alone and worker.has_room and (errand := next(rest, None)) is not None:
+            while not worker.alone and worker.has_room and (errand := self._next(rest)) is not None:
                 worker.give(errand)
         return any(worker.errands for worker in self._workers)
+
+    def _next(self, rest: Iterator[Errand]) -> Errand | None:
+        return self._again.popleft() if self._again else next(rest, None)
 
     def _heard(self) -> list[WorkerProcess]:
         """Those of which there is news: a message, a death, or a silence that was too long."""
@@ -109,13 +115,16 @@ class Fleet:
 
     def _bury(self, worker: WorkerProcess, task: Task, note: Note) -> None:
         self._in_a_row += worker.alone
-        if self._in_a_row >= self._deaths or not worker.is_ready:
+        self._stillborn = 0 if worker.is_ready else self._stillborn + 1
+        if self._in_a_row >= self._deaths or self._stillborn >= STILLBORN:
             raise StoppedError(
                 f"a process that works on photos {worker.cause}, whatever it was given; what is done is kept: see "
-                "whether the device works, then run the same command again"
+                "whether the device works and memory suffices (--workers 1 takes least), then run it again"
             )
         errands = list(worker.errands.values())
-        if worker.alone:
+        if not worker.is_ready:  # it never came to look at them
+            self._again.extend(errands)
+        elif worker.alone:
             note(_set_aside(errands[0][0], worker.cause))
         else:
             self._suspects.extend(errands)
@@ -124,8 +133,9 @@ class Fleet:
     def _stop(self, note: Note) -> None:
         for worker in self._workers:
             worker.send(Stop())
+        end = time.monotonic() + _GOODBYE
         for worker in self._workers:
-            worker.join(_GOODBYE)
+            worker.join(end - time.monotonic())
             with suppress(Exception):  # of two errors the first is told
                 for record in worker.records():
                     note(record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -74,6 +74,28 @@ def make_plan(
             plan.jobs.append(Job(source, base, record))
     plan.jobs = _with_twins_together(plan.jobs)
     return plan
+
+
+def give_up_old_names(
+    jobs: list[Job], names: Iterable[str], bases: Bases | Mapping[str, str], history: History, out: Outlet
+) -> None:
+    """Where another photo's files go by now to where a photo's went before, delete the old ones now, not when the photo
+    is done again: the other may be done by then. Those that the other has already stay.
+
+    names: of all photos of the run.
+    """
+    moved = {job.previous.base for job in jobs if job.previous and job.previous.base != job.base}
+    owners = {base: name for name in names if moved and (base := bases[name]) in moved}
+    waiting = {job.source.name for job in jobs} if owners else set[str]()
+    for at, job in enumerate(jobs):
+        before = job.previous
+        if before is None or before.base == job.base or before.base not in owners:
+            continue
+        owner = owners[before.base]
+        own = None if owner in waiting else history.get(owner)
+        kept = {path for path, _, _ in own.outputs} if own else set[str]()
+        out.remove({path for path, _, _ in before.outputs} - kept)
+        jobs[at] = replace(job, previous=before._replace(outputs=()))
 
 
 def _with_twins_together(jobs: Sequence[Job]) -> list[Job]:

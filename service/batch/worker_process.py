@@ -6,7 +6,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,8 @@ class WorkerProcess:
         context = multiprocessing.get_context("spawn")  # what was forked with threads, or a GPU, is never sound
         self.connection, far = context.Pipe()
         self._process = context.Process(target=_run, args=(far, self._opener), name="clickmask-worker", daemon=True)
-        self._process.start()
+        with _deaf_to_interrupts():
+            self._process.start()
         far.close()
         self.errands: dict[str, Errand] = {}
         self.alone = False
@@ -130,7 +131,7 @@ class WorkerProcess:
 
     def join(self, seconds: float) -> None:
         """Wait for its end, but not for long."""
-        self._process.join(seconds)
+        self._process.join(max(0.0, seconds))
         if self._process.is_alive():
             self.kill("was stopped")
 
@@ -140,6 +141,19 @@ class WorkerProcess:
             self._process.kill()
         self.join(seconds)
         self.connection.close()
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """A process that is started meanwhile never sees a terminal's Ctrl-C, which goes to all: its parent tells it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run(connection: Connection, opener: OpenSegmenter) -> None:

@@ -19,6 +19,7 @@ from . import options as o
 from .batch_progress import shown
 from .batch_told import tell, tell_missing
 from .batch_workers import Crew, open_workers
+from .checks import check_soft
 from .config import ConfigFileHere
 from .settings import Settings
 from .shell import UNEXPECTED, say
@@ -119,6 +120,7 @@ def _plan(options: Mapping[str, Any]) -> Batch:
 
     names = _names(options["format"], embed=options["embed"])
     pad, feather, soft = (options[name] for name in ("pad", "feather", "soft"))
+    check_soft(soft=soft, feather=feather)
     drawn = Options(pad, feather, options["polygons"] or None, options["tolerance"], soft=soft)
     formats = Formats(names, drawn, ShardOptions(options["shard_size"], options["shard_photos"]))
     photos, place = (_everywhere(options[name]) if options["ray"] else options[name] for name in ("photos", "out"))

@@ -13,6 +13,7 @@ import typer
 
 from ...models.errors import ImageError
 from . import options as o
+from .checks import check_soft
 from .config import ConfigFileHere
 from .losses import tell_losses
 from .progress import download_bar
@@ -60,6 +61,7 @@ def segment(
 
     started = time.monotonic()
     question = Question(tuple(point or ()), _single(box), window, _subject(subject, min_confidence, candidates))
+    check_soft(soft=soft, feather=feather)
     inputs = [name for name in (photo, model) if name != STREAM] + _redirected(photo)
     count = _CANDIDATES if candidates else None
     outputs = plan_outputs(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 _KNOCKING = 10.0  # seconds for the cluster to answer
+_EMPTY_SETTINGS = b"\0\0\0\x04\0\0\0\0\0"  # a frame: length 0, type 4, no flags, stream 0
 
 MakeOpener = Callable[[int], Callable[[], "Segmenter"]]  # what opens a segmenter there, for a number of threads
 
@@ -55,14 +56,27 @@ def connected(address: str, workers: int | None) -> Generator[tuple[Share, int]]
 
 
 def _knock(address: str) -> None:
-    """Raises SettingsError when nobody answers at host:port; Ray would go on trying for minutes."""
+    """Raises SettingsError when no Ray answers at host:port; Ray would go on trying for minutes, deaf to Ctrl-C."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or "/" in host:  # local, auto, or an address of another kind
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _KNOCKING).close()
+        with socket.create_connection((host.strip("[]"), int(port)), _KNOCKING) as connection:
+            speaks = os.environ.get("RAY_USE_TLS") == "1" or _speaks_http2(connection)
     except (OSError, OverflowError) as error:
         raise SettingsError(f"--ray {address}: there is no such Ray cluster: {error}") from None
+    if not speaks:
+        raise SettingsError(f"--ray {address}: what answers there is no Ray cluster")
+
+
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether a connection's other end greets as HTTP/2 has it, on which Ray's gRPC runs (RFC 9113, section 3.4)."""
+    connection.settimeout(_KNOCKING)
+    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _EMPTY_SETTINGS)
+    head = b""
+    while len(head) < len(_EMPTY_SETTINGS) and (more := connection.recv(len(_EMPTY_SETTINGS) - len(head))):
+        head += more
+    return head[3:4] == _EMPTY_SETTINGS[3:4] and len(head) == len(_EMPTY_SETTINGS)
 
 
 def _ray() -> Any:

@@ -16,6 +16,7 @@ from ..cleaning import clean
 from ..formats.encoding import encode_png
 from ..images import Picture
 from ..masks import STABILITY_OFFSET, Mask
+from ..refine.spots import Spot
 from .schemas import MasksRequest
 
 DIGITS = 5  # of scores
@@ -155,7 +156,21 @@ def _rasterise(mask: Mask, scale: str) -> tuple[Raster, float]:
     raster = Raster(values > 0, frame.window)
     for spot in mask.spots:
         spot.scaled(raster.box[:2], raster.step).paint(raster.pixels)
+    if mask.provenance["refine"] != "off":
+        _obey(raster, mask)
     return raster, stability
+
+
+def _obey(raster: Raster, mask: Mask) -> None:
+    """A click that is respected by its own pixel of the image may not be by the raster's, whose middle lies elsewhere:
+    where nothing speaks against it, that pixel and those beside it are as the click says."""
+    places = [raster.pixel(*point) for point in mask.prompt.points]
+    clicks = list(zip(places, mask.prompt.labels or (), strict=True))
+    for (column, row), label in clicks:
+        others = [place for place, kind in clicks if kind != label]
+        nearest = min((math.dist((column, row), place) for place in others), default=math.inf)
+        if nearest and bool(raster.pixels[row, column]) != bool(label):
+            Spot(column, row, label, min(1.0, nearest / 2 - 1e-6)).paint(raster.pixels)
 
 
 def _model_size(frame: Frame) -> tuple[int, int]:

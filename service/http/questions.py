@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from ...models.errors import PromptError
 from ...models.frame import Frame, reproject
 from ..prompts import Prompt, to_tensors
+from ..refine.law import check_pixels
 from .answers import decode_logits
 from .errors import ApiError, from_clickmask
 from .schemas import InlineLogits, MasksRequest, ObjectPrompt
@@ -84,6 +85,7 @@ def _refine(request: MasksRequest, default: str) -> str:
     how = request.refine
     if how == "auto":
         how = "edges" if default == "views" else default  # which would keep others waiting
+        how = "clicks" if how == "edges" and request.format == "logits" else how  # which have no edges
     if how != "edges" or request.scale == "full" or request.format == "cutout":
         return how
     if request.refine == "edges":
@@ -101,6 +103,8 @@ def _question(
     try:
         prompt = Prompt(item.points, item.labels, item.box, previous)
         to_tensors(prompt, entry.frame)  # says what lies outside
+        if refine != "off":
+            check_pixels(prompt)
     except PromptError as error:
         part = str(error).split(":")[0]
         raise from_clickmask(error, field=f"{field}.{part}") from None

@@ -137,9 +137,12 @@ def _freedom(
     shape: tuple[int, ...], points: Sequence[tuple[float, float]], origin: tuple[int, int], calm: float
 ) -> np.ndarray:
     """(h, w) float32: 0 at clicks, rising to 1."""
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    found = np.ones((shape[0], shape[1]), np.float32)
+    found, reach = np.ones((shape[0], shape[1]), np.float32), int(np.ceil(calm))
     for x, y in points:
-        near = np.hypot(columns - (int(x) - origin[0]), rows - (int(y) - origin[1])) / calm
-        np.minimum(found, near, out=found, casting="same_kind")
+        column, row = int(x) - origin[0], int(y) - origin[1]
+        left, top = max(0, column - reach), max(0, row - reach)
+        part = found[top : max(0, row + reach + 1), left : max(0, column + reach + 1)]
+        rows, columns = np.ogrid[: part.shape[0], : part.shape[1]]
+        near = np.hypot(columns + left - column, rows + top - row) / calm
+        np.minimum(part, near, out=part, casting="same_kind")
     return found

@@ -48,16 +48,12 @@ def obey(mask: Mask, colours: Callable[[], np.ndarray | None]) -> Mask:
     """The mask, or one like it that respects all points of its prompt.
 
     Args:
-        mask: as it was decoded.
+        mask: as it was decoded; of a prompt that `check_pixels` lets pass.
         colours: gives the encoded part of the picture at the size of the low-res logits, see `sketch`; None where it
             is not at hand.
-
-    Raises:
-        PromptError: a pixel has a foreground and a background point.
     """
     if not mask.prompt.points:
         return mask
-    _check_pixels(mask.prompt)
     sampler = Sampler(mask.frame, mask.prompt.points)
     signs = np.array([1.0 if label else -1.0 for label in mask.prompt.labels or ()])
     if (signs * sampler.values(mask.shown_logits) > _LEAST).all():
@@ -65,7 +61,8 @@ def obey(mask: Mask, colours: Callable[[], np.ndarray | None]) -> Mask:
     return _bent(mask, sampler, signs, colours())
 
 
-def _check_pixels(prompt: Prompt) -> None:
+def check_pixels(prompt: Prompt) -> None:
+    """Raises PromptError where a pixel has a foreground and a background point."""
     seen: dict[tuple[int, int], tuple[int, int]] = {}
     for number, ((x, y), label) in enumerate(zip(prompt.points, prompt.labels or (), strict=True)):
         before, kind = seen.setdefault((int(x), int(y)), (number, label))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 import cv2
@@ -13,6 +15,7 @@ from .edges import laid_on
 SIDE = 512  # pixels of the longer side at which shares are found: a second on two cores; four times that takes a minute
 BAND = 0.03  # of the object's longer side: how far from the outline hair may reach, and the inside be seen through
 _LEAST_BAND = 2  # pixels at that size
+_LEAST_SIDE = 8  # pixels: of thinner ones too few lie beside each other, and edges stay hard
 
 
 def matte(photo: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -30,14 +33,16 @@ def matte(photo: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         MissingExtraError: the extra "matting" is not installed.
     """
-    library = _library()
+    library = need_pymatting()
     scale = max(1.0, max(mask.shape) / SIDE)
     size = max(1, round(mask.shape[1] / scale)), max(1, round(mask.shape[0] / scale))
     trimap = _trimap(cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5)
-    if not (trimap == 0).any() or not (trimap == 1).any():  # nothing to learn the two from
+    has_both = (trimap == 0).any() and (trimap == 1).any()
+    if not has_both or min(size) < _LEAST_SIDE:  # nothing to learn the two from
         return mask.astype(np.float32), photo.copy()
     small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA) / 255.0
-    share = library.estimate_alpha_cf(small, trimap).astype(np.float32)
+    with np.errstate(all="ignore"), redirect_stdout(sys.stderr):  # it tells of slow pictures by `print`
+        share = library.estimate_alpha_cf(small, trimap).astype(np.float32)
     if scale > 1:
         share = _enlarged(photo, share, trimap, scale)
     colours = library.estimate_foreground_ml(photo / np.float32(255), share)
@@ -66,7 +71,8 @@ def _enlarged(photo: np.ndarray, share: np.ndarray, trimap: np.ndarray, scale: f
     return np.where(known == 0.5, found, known).astype(np.float32)
 
 
-def _library() -> Any:
+def need_pymatting() -> Any:
+    """The module `pymatting`. Raises MissingExtraError where it is not installed."""
     try:
         import pymatting
     except ImportError as error:

@@ -25,7 +25,7 @@ from clickmask.service.formats import Options
 from .conftest import Run, Start, tree
 
 sys.path.insert(0, str(Path(__file__).with_name("children")))  # spawned processes get it too
-from harmful import Harmful, open_segmenter, open_unknown
+from harmful import Harmful, open_at_second_try, open_never, open_segmenter, open_unknown
 
 Fleet = Callable[..., Report]
 
@@ -34,11 +34,13 @@ Fleet = Callable[..., Report]
 def segment_apart(photos: Path, tmp_path: Path) -> Fleet:
     """A run by processes."""
 
-    def do(harm: dict[str, str], *, workers: int = 1, opener=open_segmenter) -> Report:
+    def do(harm: dict[str, str], *, workers: int = 1, opener=open_segmenter, others=()) -> Report:
         out = tmp_path / "out"
         formats = Formats(("png", "coco"), Options())
         batch = Batch(scan(str(photos), out), Harmful("center", harm), formats, Folder(out))
-        return run_with(batch, partial(fleet, [opener] * workers, patience=15, deaths=2), lambda report: None)
+        return run_with(
+            batch, partial(fleet, [*[opener] * workers, *others], patience=15, deaths=2), lambda report: None
+        )
 
     return do
 
@@ -64,6 +66,21 @@ def test_photos_that_kill_and_hang_are_set_aside_and_the_others_are_done(
     assert segment(photos, tmp_path / "out").tally.kept == 6  # the harm is over: they are tried again
     segment(photos, tmp_path / "fresh")
     assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
+
+
+def test_a_process_that_dies_before_its_model_is_loaded_is_started_again(
+    photos: Path, tmp_path: Path, segment: Run, segment_apart: Fleet
+) -> None:
+    report = segment_apart({}, others=[partial(open_at_second_try, str(tmp_path / "mark"))])
+    assert (tmp_path / "mark").exists() and (report.tally.done, report.tally.failed) == (8, 0)
+    segment(photos, tmp_path / "alone")
+    assert tree(tmp_path / "out") == tree(tmp_path / "alone")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="how a process died is told otherwise there")
+def test_processes_that_never_come_to_load_a_model_end_the_run_at_last(segment_apart: Fleet) -> None:
+    with pytest.raises(StoppedError, match=r"died \(SIGKILL\).*memory suffices \(--workers 1 takes least\)"):
+        segment_apart({"*": "hang"}, others=[open_never])
 
 
 @pytest.mark.soak

@@ -49,7 +49,7 @@ def test_what_is_sure_or_ambiguous_is_looked_at_once(dogs: OpenImage) -> None:
     assert sure.score >= LOW_SCORE and sure.shown is None
     once, twice = (image.candidates([(300, 400)]) for image in (dogs.refined("edges"), looking))
     assert all(np.array_equal(one.pixels, other.pixels) for one, other in zip(once, twice, strict=True))
-    assert looking._mirrored is None
+    assert looking._mirrored._value is None
 
 
 def test_clicks_stay_law(dogs: OpenImage) -> None:
