@@ -121,6 +121,7 @@ def test_question_that_makes_no_sense(words: str, reason: str) -> None:
         ("-o - --candidates", "with --candidates give -o a file's name"),
         ("-o out.png --pad 3", "format png has no pad: that is for cutout"),
         ("-o - --format json --feather 3", "format json has no feather"),
+        ("-o - --format cutout --soft --feather 3", "'--soft': it is another way to make an edge than --feather"),
         ("--pad -3 --format cutout", "'--pad'"),
         ("--clean-specks 1.5", "'--clean-specks'"),
         ("--clean-holes nan", "holes"),

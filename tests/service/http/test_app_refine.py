@@ -131,3 +131,26 @@ def test_a_server_started_so_enforces_clicks_and_by_default_lays_edges_where_the
         assert answer["provenance"]["refine"] == full
         small = [_ask(client, path, scale="model", refine=how) for how in ("auto", "clicks")]
         assert small[0]["rle"] == small[1]["rle"] and not _ignored(rle.decode(small[0]["rle"]), step=2)
+
+
+def test_at_scale_model_the_rasters_own_pixels_respect_the_clicks(client: httpx.Client, path: str) -> None:
+    """Their middles lie elsewhere than the image's pixels: near a steep edge the one says yes and the other no."""
+    draw, told = np.random.default_rng(12), 0
+    for _ in range(25):
+        x, y = draw.integers((40, 20), (SIZE[0] - 40, SIZE[1] - 20)).tolist()
+        points = [[x, y], [x + int(draw.integers(3, 9)), y + int(draw.integers(0, 5))]]
+        answer = client.post(
+            path, json={"objects": [{"points": points, "labels": [1, 0]}], "refine": "clicks", "scale": "model"}
+        ).json()
+        raster = rle.decode(answer["objects"][0][0]["rle"])
+        (near, other) = ((y // 2, x // 2) for x, y in points)
+        if near != other:
+            told += 1
+            assert raster[near] and not raster[other], points
+    assert told > 20
+
+
+def test_contradictions_name_the_object(client: httpx.Client, path: str) -> None:
+    objects = [{"points": [[9, 9]]}, {"points": [[9.1, 9.2], [9.7, 9.9]], "labels": [1, 0]}]
+    error = error_of(client.post(path, json={"objects": objects, "refine": "clicks"}), 422, "bad_prompt")
+    assert error["field"] == "objects[1].points[1]"

@@ -94,6 +94,7 @@ def test_three_candidates_come_for_one_point_alone_or_as_asked(
         ("edges", {"scale": "model"}, "clicks"),
         ("edges", {"scale": "model", "format": "cutout"}, "edges"),
         ("edges", {"refine": "off"}, "off"),
+        ("edges", {"format": "logits"}, "clicks"),
         ("edges", {"refine": "clicks"}, "clicks"),
         ("edges", {"scale": "model", "stream": "s", "seq": 1}, "off"),
         ("views", {}, "edges"),

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -154,3 +156,17 @@ def test_an_address_without_a_cluster_is_refused_at_once() -> None:
         connected("127.0.0.1:9", None),
     ):
         pass
+
+
+def test_what_is_no_ray_is_refused_soon() -> None:
+    """Ray itself would go on trying, deaf to Ctrl-C."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with (
+            pytest.raises(SettingsError, match="what answers there is no Ray cluster"),
+            connected(f"127.0.0.1:{server.server_port}", None),
+        ):
+            pass
+    finally:
+        server.shutdown()

@@ -12,7 +12,7 @@ import pytest
 
 from clickmask import ClosedError, OpenImage, Prompt
 from clickmask.service.images import Picture
-from clickmask.service.refine.edges import RULES, sharpen
+from clickmask.service.refine.edges import RULES, _freedom, sharpen
 
 BOX = (180, 120, 420, 610)
 
@@ -124,3 +124,19 @@ def test_a_mask_has_its_edges_when_the_image_is_closed_and_keeps_no_photo(dogs: 
     assert np.array_equal(seen.clean().pixels, seen.pixels)
     with pytest.raises(ClosedError, match="the image was closed"):
         _ = replace(seen).pixels
+
+
+def test_around_each_of_many_clicks_the_freedom_rises_with_the_distance() -> None:
+    draw = np.random.default_rng(6)
+    points = draw.uniform((20, 30), (180, 150), (30, 2)).tolist() + [[20.0, 30.0], [219.5, 179.5]]
+    found = _freedom((150, 200), points, (20, 30), 9.5)
+    rows, columns = np.mgrid[30:180, 20:220]
+    distances = [np.hypot(columns - int(x), rows - int(y)) for x, y in points]
+    assert np.allclose(found, np.minimum(1, np.min(distances, 0) / 9.5), atol=1e-6)
+
+
+def test_threads_that_look_at_a_mask_at_once_all_see_it(dogs: OpenImage) -> None:
+    mask = dogs.refined("edges").segment(box=BOX)
+    expected = dogs.refined("edges").segment(box=BOX).pixels
+    with ThreadPoolExecutor(4) as pool:
+        assert all(np.array_equal(found, expected) for found in pool.map(lambda _: mask._decoded(), range(8)))

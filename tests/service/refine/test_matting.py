@@ -74,3 +74,18 @@ def test_soft_and_feather_are_refused_together_and_by_formats_that_are_no_cutout
     with pytest.raises(PromptError, match="feather and soft"):
         cutout(photo, mask, feather=2, soft=True)
     assert Options(soft=True).of("cutout")["soft"] is True and "soft" not in Options(soft=True).of("png")
+
+
+@pytest.mark.parametrize("size", [(2, 1000), (1000, 1), (3, 3000)])
+def test_pictures_too_thin_for_it_have_hard_edges(size: tuple[int, int]) -> None:
+    photo, mask = np.zeros((*size, 3), np.uint8), np.zeros(size, bool)
+    mask[: (size[0] + 1) // 2, : (size[1] + 1) // 2] = True
+    assert np.array_equal(cutout(photo, mask, soft=True), cutout(photo, mask))
+
+
+@pytest.mark.soak
+def test_nothing_is_printed_where_a_picture_may_go(capsys: pytest.CaptureFixture[str]) -> None:
+    photo, mask = np.zeros((20, 60, 3), np.uint8), np.zeros((20, 60), bool)
+    mask[5:15, 10:30] = True
+    cutout(photo, mask, soft=True)
+    assert capsys.readouterr().out == ""

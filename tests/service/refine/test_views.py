@@ -7,6 +7,7 @@ import pytest
 
 from clickmask import OpenImage, Prompt, Segmenter
 from clickmask.models.frame import Frame
+from clickmask.service.images import Picture
 from clickmask.service.refine.views import LOW_SCORE, flip, mirrored
 
 FLANK = {"points": [(330, 420), (250, 300)], "labels": [1, 0]}
@@ -44,7 +45,7 @@ def test_a_mirrored_photo_has_the_mirrored_mask(segmenter: Segmenter, dogs: Open
 
 
 def test_what_is_sure_or_ambiguous_is_looked_at_once(dogs: OpenImage) -> None:
-    looking = dogs.refined("views")
+    looking = dogs.with_picture(Picture(dogs.pixels.copy())).refined("views")
     sure = looking.segment(box=(180, 120, 420, 610))
     assert sure.score >= LOW_SCORE and sure.shown is None
     once, twice = (image.candidates([(300, 400)]) for image in (dogs.refined("edges"), looking))
@@ -60,3 +61,16 @@ def test_clicks_stay_law(dogs: OpenImage) -> None:
         pixels = looking.segment_many([prompt])[0].pixels
         for (x, y), label in zip(prompt.points, prompt.labels or (), strict=True):
             assert bool(pixels[int(y), int(x)]) == bool(label)
+
+
+def test_a_picture_one_pixel_wide_is_mirrored_too(segmenter: Segmenter) -> None:
+    photo = np.random.default_rng(9).integers(0, 256, (1000, 1, 3), np.uint8)
+    mask = segmenter.open(photo).refined("views").segment(points=[(0, 10), (0, 500)])
+    assert mask.pixels[10, 0] and mask.pixels[500, 0]
+
+
+def test_copies_of_an_image_share_the_second_encoding(dogs: OpenImage) -> None:
+    image = dogs.with_picture(Picture(dogs.pixels.copy()))
+    once, again = image.refined("views"), image.refined("views")
+    once.segment(**FLANK)
+    assert again._mirrored is once._mirrored and again._mirrored._value is not None
