@@ -2,7 +2,7 @@
 
     python benchmarks/batch.py [--photos 100] [--megapixels 3] [--rounds 3] [--stock 30]
     python benchmarks/batch.py --everything [--photos 4] [--stock 1]
-    python benchmarks/batch.py --ray [--photos 300]              # local Ray beside a run without, two workers each
+    python benchmarks/batch.py --ray [--photos 300]              # two workers of local Ray beside a run without
 
 Photos are those of examples/photos, scaled; embedded weights; masks are written as PNG. Every contestant runs in a
 process of its own, in turn, round after round; rates count from when the model is loaded. "--stock": on how many photos
@@ -28,7 +28,7 @@ from encode import PHOTOS
 from timing import machine
 
 BATCH, LOOP, STOCK = "clickmask batch", "loop of Segmenter.open, click, save", "loop of SamPredictor, float32"
-WORKERS = "clickmask batch --workers 2, one thread each"
+ONE = "clickmask batch --workers 1, two threads"
 RAY = "clickmask batch --ray local --workers 2"
 
 
@@ -99,7 +99,7 @@ def alone(name: str, photos: Path, out: Path, *, everything: bool) -> float:
     words = ("--everything", "--format", "amg") if everything else ("--point", "center")
     ways: dict[str, Callable[[], float]] = {
         BATCH: lambda: batch(photos, out, *words),
-        WORKERS: lambda: batch(photos, out, *words, "--workers", "2"),
+        ONE: lambda: batch(photos, out, *words, "--workers", "1"),
         RAY: lambda: batch(photos, out, *words, "--ray", "local", "--workers", "2"),
         LOOP: lambda: loop(photos, out, everything=everything),
         STOCK: lambda: stock(photos, out, everything=everything),
@@ -142,9 +142,7 @@ def main() -> None:
         return
     count = options.photos or (300 if options.ray else 4 if options.everything else 100)
     options.stock = options.stock or (1 if options.everything else 30)
-    names = (
-        [WORKERS, RAY] if options.ray else [BATCH, LOOP, STOCK] if options.everything else [BATCH, WORKERS, LOOP, STOCK]
-    )
+    names = [BATCH, RAY] if options.ray else [BATCH, LOOP, STOCK] if options.everything else [BATCH, ONE, LOOP, STOCK]
     with tempfile.TemporaryDirectory() as folder:
         make_photos(Path(folder) / "photos", count, options.megapixels)
         rates = in_turn(names, options, Path(folder))
