@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from ..models.attention import Look, Trace, trace
+from ..models.attention import Trace, trace
 from ..models.errors import OutputError, PromptError
 from ..models.frame import GRID, MODEL_SIDE, Frame
 from ..models.prompt_encoder import PADDING
@@ -54,7 +55,13 @@ class Attention:
     token_to_image: np.ndarray
     image_to_token: np.ndarray
     token_to_token: np.ndarray
-    walk: Mapping[str, np.ndarray] = field(repr=False)
+    _found: Trace = field(repr=False)
+    _network: Network = field(repr=False)
+
+    @cached_property
+    def walk(self) -> Mapping[str, np.ndarray]:
+        """See above; made when it is first asked for."""
+        return _walk(self._found, self._network)
 
     def heat(self, token: str | None = None, layer: int = -1, head: int | None = None) -> np.ndarray:
         """Where a token looked, over the photo.
@@ -131,7 +138,8 @@ def attention_of(image: OpenImage, prompt: Prompt) -> Attention:
         token_to_image=np.stack([_array(look.weights).reshape(8, -1, *side) for look in found.to_image]),
         image_to_token=np.stack([_array(look.weights).reshape(8, *side, -1) for look in found.to_tokens]),
         token_to_token=np.stack([_array(look.weights) for look in found.among]),
-        walk=_walk(found, network),
+        _found=found,
+        _network=network,
     )
 
 
@@ -151,6 +159,7 @@ def _names(prompt: Prompt, frame: Frame) -> list[str]:
     return names
 
 
+@plain_arithmetic
 def _walk(found: Trace, network: Network) -> dict[str, np.ndarray]:
     transformer = network.sam.decoder.transformer
     first, second = transformer.two_layers()
@@ -165,9 +174,9 @@ def _walk(found: Trace, network: Network) -> dict[str, np.ndarray]:
     }
     walk = dict[str, np.ndarray]()
     for name, (look, layer) in named.items():
-        own = [part.name for part in fields(Look) if part.name != "weights"]
-        walk |= {f"{name}/{part}": _array(getattr(look, part)) for part in own}
-        walk |= {f"{name}/projection": _array(layer.out_proj.weight.T), f"{name}/bias": _array(layer.out_proj.bias)}
+        parts = {"queries": look.queries, "keys": look.keys, "values": look.values, "output": look.output}
+        parts |= {"projection": layer.out_proj.weight.T, "bias": layer.out_proj.bias}
+        walk |= {f"{name}/{part}": _array(tensor) for part, tensor in parts.items()}
     return walk
 
 
