@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from .formats import FORMATS, format_for, write
 from .formats.encoding import encode_png
 from .formats.result import ObjectResult, Result
 from .images import Picture
+from .once import kept_property
 from .prompts import Prompt
 from .refine.edges import sharpen
 from .refine.spots import Spot
@@ -72,14 +72,14 @@ class BaseMask:
         """(H, W) bool, the decoder's own pixels."""
         raise NotImplementedError
 
-    @cached_property
+    @kept_property
     def pixels(self) -> np.ndarray:
         """(H, W) bool, image frame; read-only."""
         pixels = self._decoded() if self.cleaned is None else self.cleaned
         pixels.setflags(write=False)
         return pixels
 
-    @cached_property
+    @kept_property
     def box(self) -> tuple[int, int, int, int] | None:
         """(x0, y0, x1, y1) pixels, x1 and y1 exclusive; None when the mask is empty."""
         rows, columns = np.flatnonzero(self.pixels.any(1)), np.flatnonzero(self.pixels.any(0))
@@ -87,7 +87,7 @@ class BaseMask:
             return None
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
-    @cached_property
+    @kept_property
     def area(self) -> int:
         """Pixels."""
         return int(np.count_nonzero(self.pixels))
@@ -179,23 +179,24 @@ class Mask(BaseMask):
         return self.logits if self.shown is None else self.shown
 
     def _decoded(self) -> np.ndarray:
-        if self.photo is None and "pixels" in vars(self):
+        photo = self.photo
+        if photo is None and "pixels" in vars(self):  # another thread was quicker
             return vars(self)["pixels"]
         x0, y0, x1, y1 = self.frame.window
-        inside = (self._sharp_logits() if self.is_sharp else self._full_logits().numpy()) > 0
+        inside = (self._sharp_logits(photo) if self.is_sharp else self._full_logits().numpy()) > 0
         whole = inside if self.frame.is_whole else np.zeros((self.frame.height, self.frame.width), bool)
         if not self.frame.is_whole:
             whole[y0:y1, x0:x1] = inside
         for spot in self.spots:
             spot.paint(whole)
-        if self.photo is not None:
+        if photo is not None:
             whole.setflags(write=False)
             vars(self)["pixels"] = whole  # where `pixels` keeps them: another thread finds them there, or the photo
             object.__setattr__(self, "photo", None)
         return whole
 
-    def _sharp_logits(self) -> np.ndarray:
-        photo = self.photo or self.source.get()  # a copy of a mask whose pixels were made has the latter alone
+    def _sharp_logits(self, photo: Picture | None) -> np.ndarray:
+        photo = photo or self.source.get()  # a copy of a mask whose pixels were made has the latter alone
         x0, y0, _, _ = self.frame.window
         points = [(x - x0, y - y0) for x, y in self.prompt.points]
         return sharpen(photo.window_at(self.frame.window), self._full_logits().numpy(), points)
@@ -206,7 +207,7 @@ class Mask(BaseMask):
 
         return upsample(torch.from_numpy(self.shown_logits)[None], self.frame)[0]
 
-    @cached_property
+    @kept_property
     def stability(self) -> float:
         """Stability score: IoU of the mask thresholded at +1 and at -1; 0.0 where both are empty."""
         logits = self._full_logits()

@@ -1,12 +1,36 @@
-"""A value that is made when it is first asked for, once, whoever asks."""
+"""Values that are made when they are first asked for."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar, overload
 
 T = TypeVar("T")
+
+
+class kept_property(Generic[T]):
+    """`functools.cached_property` as Python 3.12 has it: that of 3.11 holds a lock which all instances share, so that
+    threads wait for one another. Two threads that ask at once may both make the value.
+    """
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self._make, self.__doc__ = make, make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> T | Self:
+        """The value, from the instance's own dictionary once it is made: this is not called then any more."""
+        if instance is None:
+            return self
+        value = self._make(instance)
+        vars(instance)[self._name] = value
+        return value
 
 
 class Once(Generic[T]):

@@ -156,7 +156,7 @@ def _rasterise(mask: Mask, scale: str) -> tuple[Raster, float]:
     raster = Raster(values > 0, frame.window)
     for spot in mask.spots:
         spot.scaled(raster.box[:2], raster.step).paint(raster.pixels)
-    if mask.provenance["refine"] != "off":
+    if mask.provenance.get("refine", "off") != "off":
         _obey(raster, mask)
     return raster, stability
 
