@@ -42,7 +42,7 @@ def test_callers_who_click_without_a_pause_get_equal_shares(rank: Rank | None, m
 
 def test_caller_whose_long_job_goes_on_clicks_as_quickly_as_others() -> None:
     async def scenario() -> list[str]:
-        worker = Worker(0.002)
+        worker = Worker(0.01)  # long beside what a busy machine adds, which counts too
         with running(worker) as lane:
             long = [lane.submit(Rank.LONG, "busy", "work", "long") for _ in range(50)]
             await asyncio.wait(long)
