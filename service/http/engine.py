@@ -25,9 +25,10 @@ from ..masks import Mask
 from ..open_image import OpenImage
 from ..prompts import Prompt
 from ..segmenter import Segmenter
+from ..subject.answer import NoSubject, SubjectMask
 from .errors import ApiError
 
-ENCODE, STEP = "encode", "step"
+ENCODE, STEP, SUBJECT = "encode", "step", "subject"
 MOST_ENCODED, MOST_DECODED = 8, 64  # pieces at a time on a GPU
 
 
@@ -63,6 +64,18 @@ class Step:
         return progress
 
 
+@dataclass(frozen=True, eq=False)
+class FindSubject:
+    """Find what an image is of; the value is that of `OpenImage.subject`."""
+
+    image: OpenImage
+    min_confidence: float
+
+    def take(self) -> SubjectMask | NoSubject:
+        """Do it."""
+        return self.image.subject(min_confidence=self.min_confidence)
+
+
 def decode_kind(*, multimask: bool) -> Hashable:
     """Prompts of one kind may be decoded together."""
     return "decode", multimask
@@ -90,7 +103,7 @@ class Engine:
 
     def together(self, kind: Hashable) -> int:
         """How many pieces of a kind go at once: what the device gains by, and has memory for."""
-        if kind == STEP:
+        if kind in (STEP, SUBJECT):
             return 1  # it is many questions already
         return self._most[kind == ENCODE]
 
@@ -131,7 +144,7 @@ class Engine:
         if kind == ENCODE:
             images = self.segmenter.open_together([(work.picture, work.frame) for work in works])
             return [image.without_pixels() for image in images]
-        if kind == STEP:
+        if kind in (STEP, SUBJECT):
             return [work.take() for work in works]
         multimask = kind == decode_kind(multimask=True)
         if self._side_by_side:

@@ -21,6 +21,7 @@ const FORMATS = [
 const WAYS = [
   ['point', 'The object in the middle of each photo'],
   ['box', 'The object that fills each photo'],
+  ['subject', 'What each photo is of, where that is one thing'],
   ['everything', 'All objects'],
   ['prompts', 'What a file says: points, boxes and labels'],
 ];
@@ -170,6 +171,7 @@ export class BatchForm {
     if (way === 'point') return { point: 'center' };
     if (way === 'box') return { box: 'full' };
     if (way === 'prompts') return { prompts: this.#prompts };
+    if (way === 'subject') return { subject: {} };
     return {
       everything: {
         points_per_side: Number(this.grid.value),

@@ -21,7 +21,9 @@ from ...masks import Mask
 from ...open_image import OpenImage
 from ...prompts import Prompt
 from ...segmenter import Segmenter
-from ..engine import ENCODE, STEP, Decode, Encode, Step, decode_kind
+from ...subject.answer import NoSubject, SubjectMask
+from ...subject.threshold import MIN_CONFIDENCE, check_confidence
+from ..engine import ENCODE, STEP, SUBJECT, Decode, Encode, FindSubject, Step, decode_kind
 from ..errors import ApiError
 from ..lane import Lane, Rank
 from ..search_options import MOST_POINTS
@@ -137,6 +139,13 @@ class LaneImage(OpenImage):
         for first in range(0, len(prompts), _AT_ONCE):
             some = [Decode(self._image, prompt, list) for prompt in prompts[first : first + _AT_ONCE]]
             found += self._line.do(self._lane, kind, some)
+        return found
+
+    def subject(self, *, min_confidence: float = MIN_CONFIDENCE) -> SubjectMask | NoSubject:
+        """As of `OpenImage`, in one piece."""
+        check_confidence(min_confidence)
+        self._open_tokens()
+        (found,) = self._line.do(self._lane, SUBJECT, [FindSubject(self._image, min_confidence)])
         return found
 
     def _propose(self, search: Search, progress: OnProgress | None, is_cancelled: Callable[[], bool]) -> Proposals:

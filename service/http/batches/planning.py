@@ -15,11 +15,12 @@ from ...batch.questions import Everything, Question, Whole
 from ...batch.run import Batch
 from ...batch.settings import Formats
 from ...batch.sources import Scan, scan
+from ...batch.subject_question import Subject
 from ...formats import Options
 from ..errors import ApiError
 from .schemas import BatchRequest
 
-WAYS = ("everything", "point", "box", "prompts")
+WAYS = ("everything", "subject", "point", "box", "prompts")
 _NOT_FOR_BATCHES = ("point_grids", "floor_score", "floor_stability", "format", "scale", "stream")
 
 
@@ -80,6 +81,8 @@ def _question(request: BatchRequest, found: Scan, prompts: Path) -> Question:
         return _wishes(request.prompts, found, prompts)
     if request.everything is not None:
         return _everything(request.everything.model_dump(exclude_unset=True))
+    if request.subject is not None:
+        return Subject(request.subject.min_confidence)
     whole = request.point or request.box
     assert whole is not None
     return Whole(whole)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ...subject.threshold import MIN_CONFIDENCE
 from ..everything_schemas import EverythingRequest
 from ..schemas import FileFormat
 
@@ -15,8 +16,18 @@ _LONGEST_PROMPTS = 8 << 20  # characters
 State = Literal["queued", "checking", "running", "stopping", "finished", "stopped", "failed"]
 
 
+class SubjectRequest(BaseModel):
+    """The one thing that each photo is of, without a click."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        default=MIN_CONFIDENCE, description="what the model is less sure of is not answered; 0 always answers"
+    )
+
+
 class BatchRequest(BaseModel):
-    """Segment all photos of a folder at the server, or of an upload: say what to look for in one of four ways."""
+    """Segment all photos of a folder at the server, or of an upload: say what to look for in one of five ways."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -34,6 +45,7 @@ class BatchRequest(BaseModel):
     everything: EverythingRequest | None = Field(
         default=None, description="all objects of each photo; without point_grids, floors, format, scale and stream"
     )
+    subject: SubjectRequest | None = Field(default=None, description="the one thing that each photo is of")
     point: Literal["center"] | None = Field(default=None, description="the object in the middle of each photo")
     box: Literal["full"] | None = Field(default=None, description="the object that fills each photo")
     prompts: Annotated[str, Field(min_length=1, max_length=_LONGEST_PROMPTS)] | None = Field(

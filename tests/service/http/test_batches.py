@@ -21,11 +21,12 @@ from app_under_test import PATIENCE, Running, as_png, error_of, pixels_of, runni
 
 from clickmask import Segmenter
 from clickmask.service.batch.outlet import Folder
-from clickmask.service.batch.questions import Whole
+from clickmask.service.batch.questions import Question, Whole
 from clickmask.service.batch.report import Report
 from clickmask.service.batch.run import Batch, run
 from clickmask.service.batch.settings import Formats
 from clickmask.service.batch.sources import STATE, scan
+from clickmask.service.batch.subject_question import Subject
 from clickmask.service.formats import Options
 from clickmask.service.http.lane import Rank
 from clickmask.service.http.settings import Access, Batches
@@ -118,8 +119,10 @@ def _unzipped(data: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def _by_the_tool(segmenter: Segmenter, photos: Path, out: Path, *formats: str) -> Report:
-    whole = Batch(scan(str(photos), out), Whole("center"), Formats(formats, Options()), Folder(out))
+def _by_the_tool(
+    segmenter: Segmenter, photos: Path, out: Path, *formats: str, question: Question | None = None
+) -> Report:
+    whole = Batch(scan(str(photos), out), question or Whole("center"), Formats(formats, Options()), Folder(out))
     return run(whole, lambda: segmenter, lambda report: None)
 
 
@@ -222,6 +225,16 @@ def test_folders_are_listed_level_by_level_and_two_of_one_name_are_told_apart(an
     assert "way_out" not in names and "sub" in names
 
 
+def test_the_subject_of_each_photo_is_what_the_tool_finds(
+    ann: httpx.Client, home: Path, strip_segmenter: Segmenter, photos: list[tuple[str, bytes]], tmp_path: Path
+) -> None:
+    key = _begin(ann, "subjects", point=None, subject={"min_confidence": 0})
+    assert _until(ann, key)["state"] == "finished"
+    _put(tmp_path / "in", photos)
+    _by_the_tool(strip_segmenter, tmp_path / "in", tmp_path / "out", "png", "coco", question=Subject(0))
+    assert _tree(home / "pictures/subjects") == _tree(tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("wishes", "field"),
     [
@@ -233,6 +246,7 @@ def test_folders_are_listed_level_by_level_and_two_of_one_name_are_told_apart(an
         ({"point": None, "prompts": "image,points\n0.png,one two\n"}, "prompts"),
         ({"point": None, "everything": {"points_per_side": 0}}, "everything.points_per_side"),
         ({"point": None, "everything": {"scale": "model"}}, "everything.scale"),
+        ({"point": None, "subject": {"min_confidence": 1.5}}, "subject.min_confidence"),
         ({"out": "pictures/sub"}, "out"),
         ({"out": None}, "out"),
         ({"colour": "red"}, "colour"),
