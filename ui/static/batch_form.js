@@ -21,8 +21,8 @@ const FORMATS = [
 const WAYS = [
   ['point', 'The object in the middle of each photo'],
   ['box', 'The object that fills each photo'],
-  ['subject', 'What each photo is of, where that is one thing'],
   ['everything', 'All objects'],
+  ['subject', 'What each photo is of, where that is one thing'],
   ['prompts', 'What a file says: points, boxes and labels'],
 ];
 const GRIDS = { 16: '16 × 16: quick', 32: '32 × 32', 64: '64 × 64: finer, slower' };
