@@ -114,7 +114,7 @@ class Fleet:
             self._bury(worker, task, note)
 
     def _bury(self, worker: WorkerProcess, task: Task, note: Note) -> None:
-        self._in_a_row += worker.alone
+        self._in_a_row += worker.alone and worker.is_ready
         self._stillborn = 0 if worker.is_ready else self._stillborn + 1
         if self._in_a_row >= self._deaths or self._stillborn >= STILLBORN:
             raise StoppedError(
@@ -122,8 +122,8 @@ class Fleet:
                 "whether the device works and memory suffices (--workers 1 takes least), then run it again"
             )
         errands = list(worker.errands.values())
-        if not worker.is_ready:  # it never came to look at them
-            self._again.extend(errands)
+        if not worker.is_ready:  # it never came to look at them: a suspect stays one
+            (self._suspects if worker.alone else self._again).extend(errands)
         elif worker.alone:
             note(_set_aside(errands[0][0], worker.cause))
         else:

@@ -77,12 +77,19 @@ def make_plan(
 
 
 def give_up_old_names(
-    jobs: list[Job], names: Iterable[str], bases: Bases | Mapping[str, str], history: History, out: Outlet
+    jobs: list[Job],
+    names: Iterable[str],
+    bases: Bases | Mapping[str, str],
+    history: History,
+    out: Outlet,
+    *,
+    is_alone: bool,
 ) -> None:
     """Where another photo's files go by now to where a photo's went before, delete the old ones now, not when the photo
     is done again: the other may be done by then. Those that the other has already stay.
 
-    names: of all photos of the run.
+    names: of all photos of the run. is_alone: no other shard may be writing the other photo's files just now; else they
+    are left to whoever does.
     """
     moved = {job.previous.base for job in jobs if job.previous and job.previous.base != job.base}
     owners = {base: name for name in names if moved and (base := bases[name]) in moved}
@@ -92,9 +99,10 @@ def give_up_old_names(
         if before is None or before.base == job.base or before.base not in owners:
             continue
         owner = owners[before.base]
-        own = None if owner in waiting else history.get(owner)
-        kept = {path for path, _, _ in own.outputs} if own else set[str]()
-        out.remove({path for path, _, _ in before.outputs} - kept)
+        if is_alone or owner in waiting:
+            own = None if owner in waiting else history.get(owner)
+            kept = {path for path, _, _ in own.outputs} if own else set[str]()
+            out.remove({path for path, _, _ in before.outputs} - kept)
         jobs[at] = replace(job, previous=before._replace(outputs=()))
 
 

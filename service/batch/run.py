@@ -20,7 +20,7 @@ from .history import History
 from .journal import DONE
 from .lock import joining, locked
 from .lots import drawn
-from .naming import name_bases
+from .naming import Bases, name_bases
 from .outlet import Outlet
 from .plan import Job, Plan, are_there, give_up_old_names, make_plan
 from .questions import Question
@@ -226,16 +226,21 @@ def _plan(batch: Batch, report: Report, history: History) -> Plan:
         report.pilot, report.ahead = len(chosen), len(make_plan(others, bases, history, batch.out).jobs)
         asked = (source for source in asked_of(batch) if source.name in chosen)
         plan = make_plan(asked, bases, history, batch.out, verify=batch.verify)
-        give_up_old_names(plan.jobs, batch.scan.sources.names, bases, history, batch.out)
+        _give_up_old_names(batch, plan, bases, history)
         count_plan(batch, report, plan, unasked=0)
         return plan
     plan = make_plan(asked_of(batch), bases, history, batch.out, verify=batch.verify)
     names = batch.scan.sources.names
-    give_up_old_names(plan.jobs, names, bases, history, batch.out)
+    _give_up_old_names(batch, plan, bases, history)
     mine = len(names) if batch.shard.is_whole else sum(map(batch.shard.holds, names))
     count_plan(batch, report, plan, unasked=mine - plan.total)
     report.gone = len(history) - plan.known if batch.shard.is_whole else 0
     return plan
+
+
+def _give_up_old_names(batch: Batch, plan: Plan, bases: Bases, history: History) -> None:
+    names, is_alone = batch.scan.sources.names, batch.shard.is_whole
+    give_up_old_names(plan.jobs, names, bases, history, batch.out, is_alone=is_alone)
 
 
 def with_embeddings(jobs: Iterable[Job], found: Scan, folder: Path) -> list[Job]:
