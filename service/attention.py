@@ -56,12 +56,11 @@ class Attention:
     image_to_token: np.ndarray
     token_to_token: np.ndarray
     _found: Trace = field(repr=False)
-    _network: Network = field(repr=False)
 
     @cached_property
     def walk(self) -> Mapping[str, np.ndarray]:
         """See above; made when it is first asked for."""
-        return _walk(self._found, self._network)
+        return _walk(self._found)
 
     def heat(self, token: str | None = None, layer: int = -1, head: int | None = None) -> np.ndarray:
         """Where a token looked, over the photo.
@@ -139,7 +138,6 @@ def attention_of(image: OpenImage, prompt: Prompt) -> Attention:
         image_to_token=np.stack([_array(look.weights).reshape(8, *side, -1) for look in found.to_tokens]),
         token_to_token=np.stack([_array(look.weights) for look in found.among]),
         _found=found,
-        _network=network,
     )
 
 
@@ -160,22 +158,14 @@ def _names(prompt: Prompt, frame: Frame) -> list[str]:
 
 
 @plain_arithmetic
-def _walk(found: Trace, network: Network) -> dict[str, np.ndarray]:
-    transformer = network.sam.decoder.transformer
-    first, second = transformer.two_layers()
-    named = {
-        "token_to_token 1": (found.among[0], first.self_attn),
-        "token_to_image 1": (found.to_image[0], first.cross_attn_token_to_image),
-        "image_to_token 1": (found.to_tokens[0], first.cross_attn_image_to_token),
-        "token_to_token 2": (found.among[1], second.self_attn),
-        "token_to_image 2": (found.to_image[1], second.cross_attn_token_to_image),
-        "image_to_token 2": (found.to_tokens[1], second.cross_attn_image_to_token),
-        "token_to_image 3": (found.to_image[2], transformer.final_attn_token_to_image),
-    }
+def _walk(found: Trace) -> dict[str, np.ndarray]:
+    named = {f"token_to_token {number}": look for number, look in enumerate(found.among, 1)}
+    named |= {f"token_to_image {number}": look for number, look in enumerate(found.to_image, 1)}
+    named |= {f"image_to_token {number}": look for number, look in enumerate(found.to_tokens, 1)}
     walk = dict[str, np.ndarray]()
-    for name, (look, layer) in named.items():
+    for name, look in named.items():
         parts = {"queries": look.queries, "keys": look.keys, "values": look.values, "output": look.output}
-        parts |= {"projection": layer.out_proj.weight.T, "bias": layer.out_proj.bias}
+        parts |= {"projection": look.layer.out_proj.weight.T, "bias": look.layer.out_proj.bias}
         walk |= {f"{name}/{part}": _array(tensor) for part, tensor in parts.items()}
     return walk
 
