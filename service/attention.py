@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from ..models.attention import Trace, trace
+from ..models.attention import Look, Trace, trace
+from ..models.crew import crew
 from ..models.errors import OutputError, PromptError
 from ..models.frame import GRID, MODEL_SIDE, Frame
 from ..models.prompt_encoder import PADDING
 from ..models.sam import plain_arithmetic
+from ..models.transformer import in_turn
 from .files import write_atomic
 from .formats.encoding import encode_png
 from .masks import Mask
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from .network import Network
     from .open_image import OpenImage
 
+_TOP = ("token_to_image", "image_to_token", "token_to_token")
 _OWN = ("predicted IoU", "mask 0", "mask 1", "mask 2", "mask 3")
 _KINDS = {PADDING: "no point", 0: "background point", 1: "foreground point", 2: "box top left", 3: "box bottom right"}
 
@@ -43,7 +46,8 @@ class Attention:
     walk: what these are computed from, by the attention's name ("token_to_image 3") and, after a slash: queries
         (8, N, d) and keys (8, M, d) after their projections, whose softmax(queries keys^T / sqrt(d)) are the weights
         above; values (8, M, d); projection (8 d, 256) and bias (256,); output (N, 256) = the heads' weights times their
-        values, side by side, times projection, plus bias.
+        values, side by side, times projection, plus bias. "mask/filter" (32,) is what the chosen token becomes, and
+        "mask/pixels" (256, 256, 32) the upscaled image: their product is the mask's low-res logits.
 
     Places are the 64 x 64 of the model frame, row by row: the encoded part of the image, scaled so that its longer side
     is 64 places, lies at the top left, and what is beyond it is padding.
@@ -59,8 +63,8 @@ class Attention:
 
     @cached_property
     def walk(self) -> Mapping[str, np.ndarray]:
-        """See above; made when it is first asked for."""
-        return _walk(self._found)
+        """See above; each array is made when it is first asked for."""
+        return _Walk(self._found, _OWN.index(self.chosen) - 1)
 
     def heat(self, token: str | None = None, layer: int = -1, head: int | None = None) -> np.ndarray:
         """Where a token looked, over the photo.
@@ -96,14 +100,25 @@ class Attention:
         if extension == ".png":
             write_atomic(path, encode_png(self.picture()))
         elif extension == ".npz":
-            names = {"tokens": np.array(self.tokens), "chosen": np.array(self.chosen)}
-            write_atomic(path, npz(names | self._arrays()))
+            write_atomic(path, self.npz())
         else:
             raise OutputError(f"{path}: expected .npz for the arrays or .png for a picture, got {extension!r}")
 
-    def _arrays(self) -> dict[str, np.ndarray]:
-        own = {name: getattr(self, name) for name in ("token_to_image", "image_to_token", "token_to_token")}
-        return own | {f"walk/{name}": array for name, array in self.walk.items()}
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all arrays: the three above, and those of the walk after "walk/"."""
+        return (*_TOP, *(f"walk/{name}" for name in self.walk))
+
+    def array(self, name: str) -> np.ndarray:
+        """An array by its name. Raises PromptError when there is none such."""
+        if name not in self.names:
+            raise PromptError(f"arrays: there is no {name!r}; there are {', '.join(self.names)}")
+        return getattr(self, name) if name in _TOP else self.walk[name.removeprefix("walk/")]
+
+    def npz(self, names: Iterable[str] | None = None) -> bytes:
+        """Those arrays, or all, and the tokens' names as a file of NumPy's, without pickles."""
+        arrays = {name: self.array(name) for name in (self.names if names is None else names)}
+        return npz({"tokens": np.array(self.tokens), "chosen": np.array(self.chosen)} | arrays)
 
     def _number(self, token: str | None) -> int:
         name = self.chosen if token is None else token
@@ -127,7 +142,7 @@ def attention_of(image: OpenImage, prompt: Prompt) -> Attention:
     """The attention for the mask that `segment` answers. Raises PromptError and ClosedError as that does."""
     (mask,) = image.segment_many([prompt])
     network, frame = image._network, image.frame
-    found = _traced(network, image._open_tokens(), prompt, frame)
+    (found,) = crew().map(partial(_traced, network, image._open_tokens(), prompt), [frame])
     number = 1 + mask.index if prompt.is_ambiguous else 0
     side = (GRID, GRID)
     return Attention(
@@ -141,12 +156,14 @@ def attention_of(image: OpenImage, prompt: Prompt) -> Attention:
     )
 
 
+@plain_arithmetic
 def _traced(network: Network, tokens: Any, prompt: Prompt, frame: Frame) -> Trace:
     sam, tensors = network.sam, to_tensors(prompt, frame)
     low_res = tensors.low_res
     dense = sam.no_mask if low_res is None else sam.prompt_encoder.dense(low_res[None].to(sam.device)).to(sam.dtype)
     sparse = sam.prompt_encoder.points(tensors.coords[None].to(sam.device), tensors.labels[None].to(sam.device))
-    return trace(sam.decoder, tokens, dense[0], sam.positions, sparse[0])
+    spread = crew().spread if sam.device.type == "cpu" else in_turn
+    return trace(sam.decoder, tokens, dense[0], sam.positions, sparse[0], spread)
 
 
 def _names(prompt: Prompt, frame: Frame) -> list[str]:
@@ -157,17 +174,40 @@ def _names(prompt: Prompt, frame: Frame) -> list[str]:
     return names
 
 
-@plain_arithmetic
-def _walk(found: Trace) -> dict[str, np.ndarray]:
-    named = {f"token_to_token {number}": look for number, look in enumerate(found.among, 1)}
-    named |= {f"token_to_image {number}": look for number, look in enumerate(found.to_image, 1)}
-    named |= {f"image_to_token {number}": look for number, look in enumerate(found.to_tokens, 1)}
-    walk = dict[str, np.ndarray]()
-    for name, look in named.items():
-        parts = {"queries": look.queries, "keys": look.keys, "values": look.values, "output": look.output}
-        parts |= {"projection": look.layer.out_proj.weight.T, "bias": look.layer.out_proj.bias}
-        walk |= {f"{name}/{part}": _array(tensor) for part, tensor in parts.items()}
-    return walk
+class _Walk(Mapping[str, np.ndarray]):
+    """The walk's arrays by name, each made when it is first asked for."""
+
+    def __init__(self, found: Trace, mask: int) -> None:
+        self._make: dict[str, Callable[[], Any]] = {
+            "mask/filter": lambda: found.filter(mask),
+            "mask/pixels": lambda: found.pixels,
+        }
+        for kind, looks in (
+            ("token_to_token", found.among),
+            ("token_to_image", found.to_image),
+            ("image_to_token", found.to_tokens),
+        ):
+            for number, look in enumerate(looks, 1):
+                self._add(f"{kind} {number}", look)
+        self._made = dict[str, np.ndarray]()
+
+    def _add(self, name: str, look: Look) -> None:
+        parts = ("queries", "keys", "values", "output")
+        self._make |= {f"{name}/{part}": partial(getattr, look, part) for part in parts}
+        self._make[f"{name}/projection"] = lambda: look.layer.out_proj.weight.T
+        self._make[f"{name}/bias"] = lambda: look.layer.out_proj.bias
+
+    @plain_arithmetic
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._made:
+            self._made[name] = _array(self._make[name]())
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make)
+
+    def __len__(self) -> int:
+        return len(self._make)
 
 
 def _array(tensor: Any) -> np.ndarray:

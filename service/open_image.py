@@ -15,13 +15,13 @@ from ..models.frame import Frame
 from .answering import ask_together, segment_each
 from .attention import Attention, attention_of
 from .embeddings import pack_embedding, write_embedding
+from .encoder_attention import EncoderAttention, PatchAttention, encoder_attention_of
 from .formats.encoding import encode_png
 from .images import Picture
 from .masks import Mask, PhotoSource, preview
 from .network import Network
 from .once import Once
-from .patch_attention import PatchAttention, patch_attention_of
-from .prompts import Box, Point, Prompt, prompt_of, window_box
+from .prompts import Box, Point, Prompt, check_inside, prompt_of, window_box
 from .provenance import of_encoder
 from .refine.sketch import colours, sketch
 from .searchable import Searchable
@@ -150,12 +150,20 @@ class OpenImage(Searchable):
 
     def patch_attention(self, x: float, y: float) -> PatchAttention:
         """What the patch at a point looks at inside the image encoder, block by block: see `PatchAttention`. The image
-        is encoded once more for it.
+        is encoded once more for it: for several patches use `encoder_attention`.
 
         Raises:
             PromptError: a point outside. ClosedError: the image, or its pixels, are not there any more.
         """
-        return patch_attention_of(self, x, y)
+        check_inside(Prompt(points=[(x, y)]), self._frame)
+        return self.encoder_attention().at(x, y)
+
+    def encoder_attention(self) -> EncoderAttention:
+        """The image encoded once more, and watched: `.at(x, y)` is what any patch looks at, at once.
+
+        Raises ClosedError: the image, or its pixels, are not there any more.
+        """
+        return encoder_attention_of(self)
 
     def start(self) -> Thing:
         """An empty object to click on: each click refines the mask of the one before."""

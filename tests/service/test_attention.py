@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from clickmask import ClosedError, OpenImage, OutputError, PromptError, Segmenter
+from clickmask import ClosedError, OpenImage, OutputError, PromptError, Segmenter, SettingsError
 
 SIZE = (600, 400)
 MIDDLE, RADIUS = (400, 180), 60
@@ -134,7 +134,7 @@ def test_a_place_looks_around_itself_in_every_block(dogs: OpenImage, tmp_path: P
 
 
 def test_with_a_margin_of_padding_the_image_is_encoded_as_it_was(cache_folder: Path) -> None:
-    from clickmask.models.patch_attention import patch_attention
+    from clickmask.models.encoder_attention import watch
 
     image = Segmenter(device="cpu", precision="float32", cache_dir=cache_folder).open(
         np.full((300, 500, 3), 80, np.uint8)
@@ -143,7 +143,7 @@ def test_with_a_margin_of_padding_the_image_is_encoded_as_it_was(cache_folder: P
     assert network.margin
     with torch.inference_mode():
         pixels = torch.from_numpy(image.pixels.copy())
-        tokens, _ = patch_attention(network.sam, pixels, image.frame, network.margin, 900.0, 600.0)
+        tokens = watch(network.sam, pixels, image.frame, network.margin).tokens
     assert torch.equal(tokens, image._open_tokens())
 
 
@@ -159,3 +159,28 @@ def test_blocks_and_heads_there_are_not_and_places_outside_are_refused(
         dogs.patch_attention(682, 400)
     with pytest.raises(ClosedError):
         dogs.without_pixels().patch_attention(300, 400)
+
+
+def test_the_masks_logits_are_its_filter_times_the_upscaled_image(segmenter: Segmenter, dogs: OpenImage) -> None:
+    found = dogs.attention([(300, 300), (20, 20)], [1, 0])
+    logits = found.walk["mask/pixels"] @ found.walk["mask/filter"]
+    assert logits.shape == (256, 256)
+    exact = segmenter.provenance["precision"] == "float32"
+    assert np.abs(logits - found.mask.logits).max() < (1e-3 if exact else 1.0)
+
+
+def test_any_patch_can_be_asked_for_once_the_encoder_was_watched(dogs: OpenImage) -> None:
+    watched = dogs.encoder_attention()
+    assert 20e6 < watched.size < 60e6
+    for x, y in ((300, 400), (0.5, 0.5), (681.9, 1023.9)):
+        one, other = watched.at(x, y), dogs.patch_attention(x, y)
+        assert one.point == (x, y) and [block.place for block in one.blocks] == [block.place for block in other.blocks]
+        assert all(np.array_equal(a.weights, b.weights) for a, b in zip(one.blocks, other.blocks, strict=True))
+        first = one.first_layer
+        assert np.abs(first["pixels"] @ first["weights"] + first["bias"] - first["output"]).max() < 1e-4
+    with pytest.raises(PromptError, match="outside the 682 x 1024 image"):
+        watched.at(-1, 0)
+    with pytest.raises(SettingsError, match="TinyViT has none"):
+        watched.rollout(300, 400)
+    with pytest.raises(ClosedError):
+        dogs.without_pixels().encoder_attention()
