@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .network import Network
     from .open_image import OpenImage
 
-_TOP = ("token_to_image", "image_to_token", "token_to_token")
+TOP = ("token_to_image", "image_to_token", "token_to_token")
 _OWN = ("predicted IoU", "mask 0", "mask 1", "mask 2", "mask 3")
 _KINDS = {PADDING: "no point", 0: "background point", 1: "foreground point", 2: "box top left", 3: "box bottom right"}
 
@@ -100,25 +100,25 @@ class Attention:
         if extension == ".png":
             write_atomic(path, encode_png(self.picture()))
         elif extension == ".npz":
-            write_atomic(path, self.npz())
+            write_atomic(path, npz(self.described | {name: self.array(name) for name in self.names}))
         else:
             raise OutputError(f"{path}: expected .npz for the arrays or .png for a picture, got {extension!r}")
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of all arrays: the three above, and those of the walk after "walk/"."""
-        return (*_TOP, *(f"walk/{name}" for name in self.walk))
+        return (*TOP, *(f"walk/{name}" for name in self.walk))
 
     def array(self, name: str) -> np.ndarray:
         """An array by its name. Raises PromptError when there is none such."""
         if name not in self.names:
             raise PromptError(f"arrays: there is no {name!r}; there are {', '.join(self.names)}")
-        return getattr(self, name) if name in _TOP else self.walk[name.removeprefix("walk/")]
+        return getattr(self, name) if name in TOP else self.walk[name.removeprefix("walk/")]
 
-    def npz(self, names: Iterable[str] | None = None) -> bytes:
-        """Those arrays, or all, and the tokens' names as a file of NumPy's, without pickles."""
-        arrays = {name: self.array(name) for name in (self.names if names is None else names)}
-        return npz({"tokens": np.array(self.tokens), "chosen": np.array(self.chosen)} | arrays)
+    @property
+    def described(self) -> dict[str, np.ndarray]:
+        """What goes into a file beside the arrays: the names of the tokens, and which of them was "chosen"."""
+        return {"tokens": np.array(self.tokens), "chosen": np.array(self.chosen)}
 
     def _number(self, token: str | None) -> int:
         name = self.chosen if token is None else token

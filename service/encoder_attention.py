@@ -80,19 +80,24 @@ class PatchAttention:
         return over(places, self.frame)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `arrays` as .npz, without pickles. Raises OutputError."""
+        """Write `arrays` and `described` as .npz, without pickles. Raises OutputError."""
         if Path(path).suffix.lower() != ".npz":
             raise OutputError(f"{path}: expected .npz")
-        write_atomic(path, npz(self.arrays()))
+        write_atomic(path, npz(self.described | self.arrays))
 
+    @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything by name: those of a block after its number ("0/weights"), and of the first layer."""
-        arrays = {f"first_layer/{name}": array for name, array in self.first_layer.items()}
-        for number, block in enumerate(self.blocks):
-            about = {"name": np.array(block.name), "place": np.array(block.place), "corner": np.array(block.corner)}
-            own = about | {"stride": np.array(block.stride), "weights": block.weights, **block.walk}
-            arrays |= {f"{number}/{name}": array for name, array in own.items()}
-        return arrays
+        """All arrays by name: those of a block after its number ("0/weights", "0/keys"), and "first_layer/pixels"."""
+        first = {f"first_layer/{name}": array for name, array in self.first_layer.items()}
+        blocks = [{"weights": block.weights, **block.walk} for block in self.blocks]
+        return first | {f"{number}/{name}": array for number, own in enumerate(blocks) for name, array in own.items()}
+
+    @property
+    def described(self) -> dict[str, np.ndarray]:
+        """What goes into a file beside them: each block's "0/name", "0/place", "0/corner" and "0/stride"."""
+        fields = ("name", "place", "corner", "stride")
+        numbered = enumerate(self.blocks)
+        return {f"{number}/{field}": np.array(getattr(block, field)) for number, block in numbered for field in fields}
 
 
 class EncoderAttention:

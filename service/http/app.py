@@ -15,7 +15,7 @@ from starlette.responses import Response
 from ...models.errors import ClickmaskError
 from ..segmenter import Segmenter
 from ..version import version
-from . import everything_routes, image_routes, mask_routes, project_routes, server_routes
+from . import attention_routes, everything_routes, image_routes, mask_routes, project_routes, server_routes
 from .access.middleware import AccessMiddleware
 from .access.proxies import ProxyMiddleware
 from .access.ways import open_callers
@@ -82,7 +82,7 @@ def create_app(
     app.state.callers = open_callers(settings.access, service.secret)
     app.state.pages = ["/docs"]  # paths that people open
     app.state.batches = Board(service)
-    for routes in (image_routes, mask_routes, everything_routes, batch_routes, server_routes):
+    for routes in (image_routes, mask_routes, attention_routes, everything_routes, batch_routes, server_routes):
         app.include_router(routes.router)
     if settings.project is not None:
         app.state.project = Project(settings.project, service.secret)

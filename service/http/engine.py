@@ -29,6 +29,8 @@ from ..subject.answer import NoSubject, SubjectMask
 from .errors import ApiError
 
 ENCODE, STEP, SUBJECT = "encode", "step", "subject"
+ATTEND, WATCH = "attend", "watch"  # see `attending.py`
+_ALONE = (STEP, SUBJECT, ATTEND, WATCH)  # work that has a `take` of its own
 MOST_ENCODED, MOST_DECODED = 8, 64  # pieces at a time on a GPU
 
 
@@ -103,8 +105,8 @@ class Engine:
 
     def together(self, kind: Hashable) -> int:
         """How many pieces of a kind go at once: what the device gains by, and has memory for."""
-        if kind in (STEP, SUBJECT):
-            return 1  # it is many questions already
+        if kind in _ALONE:
+            return 1
         return self._most[kind == ENCODE]
 
     def run(self, kind: Hashable, works: Sequence[Any]) -> list[Any]:
@@ -144,7 +146,7 @@ class Engine:
         if kind == ENCODE:
             images = self.segmenter.open_together([(work.picture, work.frame) for work in works])
             return [image.without_pixels() for image in images]
-        if kind in (STEP, SUBJECT):
+        if kind in _ALONE:
             return [work.take() for work in works]
         multimask = kind == decode_kind(multimask=True)
         if self._side_by_side:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from . import schemas
+from .attention_schemas import AttentionRequest
 from .batches.schemas import BatchRequest
 from .everything_schemas import EverythingRequest
 from .schemas import ErrorAnswer, ExportRequest, MasksRequest, SessionRequest, WindowRequest
@@ -94,7 +95,15 @@ def describe_api(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document, made once."""
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
-        bodies = (MasksRequest, EverythingRequest, WindowRequest, ExportRequest, SessionRequest, BatchRequest)
+        bodies = (
+            MasksRequest,
+            AttentionRequest,
+            EverythingRequest,
+            WindowRequest,
+            ExportRequest,
+            SessionRequest,
+            BatchRequest,
+        )
         _, definitions = models_json_schema([(body, "validation") for body in bodies], ref_template=_REF)
         components = document["components"]["schemas"]
         components |= definitions["$defs"]

@@ -73,7 +73,7 @@ def questions(request: MasksRequest, entry: Entry, store: Store, limits: Limits,
         raise ApiError(422, "too_many", message, field="objects")
     refine = _refine(request, refine)
     return [
-        _question(item, f"objects[{number}]", request.multimask, refine, entry, store, limits)
+        question(item, entry, store, limits, multimask=request.multimask, refine=refine, prefix=f"objects[{number}].")
         for number, item in enumerate(request.objects)
     ]
 
@@ -93,13 +93,21 @@ def _refine(request: MasksRequest, default: str) -> str:
     return "clicks"
 
 
-def _question(
-    item: ObjectPrompt, field: str, multimask: bool | str, refine: str, entry: Entry, store: Store, limits: Limits
+def question(
+    item: ObjectPrompt,
+    entry: Entry,
+    store: Store,
+    limits: Limits,
+    *,
+    multimask: bool | str = "auto",
+    refine: str,
+    prefix: str = "",
 ) -> Question:
+    """One object's question. Raises ApiError as `questions` does. prefix: of its fields, in the request."""
     if len(item.points) > limits.points:
-        message = f"{field}.points: {len(item.points)} of them, at most {limits.points} an object"
-        raise ApiError(422, "too_many", message, field=f"{field}.points")
-    previous, name = _previous(item, f"{field}.previous", entry, store)
+        message = f"{prefix}points: {len(item.points)} of them, at most {limits.points} an object"
+        raise ApiError(422, "too_many", message, field=f"{prefix}points")
+    previous, name = _previous(item, f"{prefix}previous", entry, store)
     try:
         prompt = Prompt(item.points, item.labels, item.box, previous)
         to_tensors(prompt, entry.frame)  # says what lies outside
@@ -107,7 +115,7 @@ def _question(
             check_pixels(prompt)
     except PromptError as error:
         part = str(error).split(":")[0]
-        raise from_clickmask(error, field=f"{field}.{part}") from None
+        raise from_clickmask(error, field=f"{prefix}{part}") from None
     wanted = prompt.is_ambiguous if multimask == "auto" else bool(multimask)
     text = repr((prompt.points, prompt.labels, prompt.box, name, wanted, refine))
     return Question(prompt, text, wanted, refine)

@@ -24,10 +24,11 @@ from ..segmenter import Segmenter
 from ..threads import in_own_thread
 from .admission import Gate, Ticket
 from .asking import Asking
+from .attending import Attending
 from .decoding.pool import DecodePool
 from .encoders import Away, Encoders
 from .encodings import Encodings, freest
-from .engine import ENCODE, STEP, Engine
+from .engine import ENCODE, STEP, WATCH, Engine
 from .errors import ApiError, from_clickmask
 from .flights import Flights
 from .health import Health
@@ -77,6 +78,7 @@ class Service:
         self.streams = Streams()
         self._asking = Asking(self)
         self.searches = Searches(self)
+        self.attending = Attending(self)
         self._heavy = Turns(HEAVY_THREADS)
         self._decoding = Turns(settings.decoders.count)
         self._entries: Flights[Entry] = Flights()
@@ -159,7 +161,7 @@ class Service:
         """The decoded pixels of an entry's image, from the shelf or decoded again; the ticket is charged with them."""
         root = entry.root
         ticket.add(root.frame.width * root.frame.height * 3)
-        picture = self.store.pixels.get(root.key, root.caller)
+        picture = self.store.picture_of(root)
         return picture or await self._pictures.join(root.key, lambda: self._decode_again(root))
 
     async def decode(self, caller: str, data: bytes) -> Picture:
@@ -263,7 +265,7 @@ class Service:
 
     def _count(self, kind: Hashable, waits: Sequence[float], seconds: float) -> None:
         metrics = self.metrics
-        count = metrics.encoded if kind == ENCODE else metrics.searched if kind == STEP else metrics.decoded
+        count = metrics.encoded if kind in (ENCODE, WATCH) else metrics.searched if kind == STEP else metrics.decoded
         count(len(waits), waits, seconds)
 
     def _out_of_memory(self) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...models.errors import SettingsError
 from ...models.frame import Frame
+from ..encoder_attention import EncoderAttention
 from ..everything.options import Search
 from ..everything.search import Finds
 from ..images import Picture
@@ -115,7 +116,7 @@ class Store:
         self.keys = keys
         self._idle = storage.idle
         self.images: Shelf[Entry] = Shelf(budget - pixels, self._image_gone)
-        self.pixels: Shelf[Picture] = Shelf(pixels)
+        self.pixels: Shelf[Picture | EncoderAttention] = Shelf(pixels)
         self.masks: Shelf[KeptMask | KeptFinds] = Shelf(storage.masks)
 
     def find(self, key: str, caller: str) -> Entry:
@@ -154,6 +155,21 @@ class Store:
         """Keep what a search found, in the place of the one before, if there is room and the entry is still here."""
         if self.holds(entry):
             self.masks.put(_finds_key(entry), finds, finds.size, entry.caller)
+
+    def picture_of(self, entry: Entry) -> Picture | None:
+        """The decoded pixels of an entry's image, if they are still here."""
+        kept = self.pixels.get(entry.root.key, entry.caller)
+        return kept if isinstance(kept, Picture) else None
+
+    def watched_of(self, entry: Entry) -> EncoderAttention | None:
+        """An entry's way through the encoder, if it is still here."""
+        kept = self.pixels.get(_watched_key(entry), entry.caller)
+        return kept if isinstance(kept, EncoderAttention) else None
+
+    def keep_watched(self, entry: Entry, watched: EncoderAttention) -> None:
+        """Keep it, if there is room beside the pixels and the entry is still here."""
+        if self.holds(entry):
+            self.pixels.put(_watched_key(entry), watched, watched.size, entry.caller)
 
     def holds(self, entry: Entry) -> bool:
         """Whether it is on the shelf still."""
@@ -197,6 +213,7 @@ class Store:
 
     def _image_gone(self, key: Hashable, entry: Entry) -> None:
         self.pixels.take(entry.key)
+        self.pixels.take(_watched_key(entry))
         if not entry.image.done():
             entry.image.get_loop().call_soon_threadsafe(entry.image.cancel)
         if entry.parent is not None:
@@ -209,6 +226,10 @@ class Store:
 
 def _finds_key(entry: Entry) -> Hashable:
     return "finds", entry.key  # no mask's id: those are strings
+
+
+def _watched_key(entry: Entry) -> Hashable:
+    return "watched", entry.key
 
 
 def _quarter_of_free_memory() -> int:

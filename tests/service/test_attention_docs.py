@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_code_of_the_page_runs_and_its_asserts_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "docs" / "attention.md").read_text(encoding="utf-8")
     code = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    assert len(code) == 4 and sum(part.count("\nassert ") for part in code) == 3
+    assert len(code) == 6 and sum(part.count("\nassert ") for part in code) == 5
     os.symlink(ROOT / "examples", tmp_path / "examples", target_is_directory=True)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
