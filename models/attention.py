@@ -47,7 +47,7 @@ class Look:
     @cached_property
     def queries(self) -> Tensor:
         """(8, N, d)."""
-        return _heads(self.layer.q_proj(torch.cat(list(self.asked))))
+        return _heads(self.layer.q_proj(self.asking()))
 
     @cached_property
     def keys(self) -> Tensor:
@@ -58,6 +58,20 @@ class Look:
     def values(self) -> Tensor:
         """(8, M, d)."""
         return _heads(self.layer.v_proj(torch.cat(list(self.told))))
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """(8, N, M): queries keys^T / sqrt(d)."""
+        return self.queries @ self.keys.mT * self.queries.shape[-1] ** -0.5
+
+    @cached_property
+    def heard(self) -> Tensor:
+        """(8, N, d): weights values, what each head tells each query."""
+        return self.weights @ self.values
+
+    def asking(self) -> Tensor:
+        """(N, 256), from which queries are projected."""
+        return torch.cat(list(self.asked))
 
 
 @dataclass(frozen=True, eq=False)

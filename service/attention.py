@@ -43,11 +43,12 @@ class Attention:
     token_to_image: (3, 8, T, 64, 64), in layers 1 and 2 and the last look: how much each token looks at each place;
         sums to 1 over the places. image_to_token: (2, 8, 64, 64, T), in layers 1 and 2: how much each place listens to
         each token; sums to 1 over the tokens. token_to_token: (2, 8, T, T): rows look at columns; rows sum to 1.
-    walk: what these are computed from, by the attention's name ("token_to_image 3") and, after a slash: queries
-        (8, N, d) and keys (8, M, d) after their projections, whose softmax(queries keys^T / sqrt(d)) are the weights
-        above; values (8, M, d); projection (8 d, 256) and bias (256,); output (N, 256) = the heads' weights times their
-        values, side by side, times projection, plus bias. "mask/filter" (32,) is what the chosen token becomes, and
-        "mask/pixels" (256, 256, 32) the upscaled image: their product is the mask's low-res logits.
+    walk: what these are computed from, by the attention's name ("token_to_image 3") and, after a slash: asked (N, 256)
+        times query_projection (256, 8 d) plus query_bias (8 d,) are, head by head, the queries (8, N, d); with the keys
+        (8, M, d) they make scores (8, N, M) = queries keys^T / sqrt(d), whose softmax are the weights above; times
+        values (8, M, d) those are heard (8, N, d); the heads' side by side, times projection (8 d, 256), plus bias
+        (256,), are the output (N, 256). "mask/filter" (32,) is what the chosen token becomes, and "mask/pixels" (256,
+        256, 32) the upscaled image: their product is "mask/logits", the mask's low-res logits.
 
     Places are the 64 x 64 of the model frame, row by row: the encoded part of the image, scaled so that its longer side
     is 64 places, lies at the top left, and what is beyond it is padding.
@@ -181,6 +182,7 @@ class _Walk(Mapping[str, np.ndarray]):
         self._make: dict[str, Callable[[], Any]] = {
             "mask/filter": lambda: found.filter(mask),
             "mask/pixels": lambda: found.pixels,
+            "mask/logits": lambda: found.pixels @ found.filter(mask),
         }
         for kind, looks in (
             ("token_to_token", found.among),
@@ -192,8 +194,11 @@ class _Walk(Mapping[str, np.ndarray]):
         self._made = dict[str, np.ndarray]()
 
     def _add(self, name: str, look: Look) -> None:
-        parts = ("queries", "keys", "values", "output")
+        parts = ("queries", "keys", "values", "scores", "heard", "output")
         self._make |= {f"{name}/{part}": partial(getattr, look, part) for part in parts}
+        self._make[f"{name}/asked"] = look.asking
+        self._make[f"{name}/query_projection"] = lambda: look.layer.q_proj.weight.T
+        self._make[f"{name}/query_bias"] = lambda: look.layer.q_proj.bias
         self._make[f"{name}/projection"] = lambda: look.layer.out_proj.weight.T
         self._make[f"{name}/bias"] = lambda: look.layer.out_proj.bias
 

@@ -9,12 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from ...models.errors import ClickmaskError, PromptError, SettingsError
+from ...models.frame import LOW_RES, MODEL_SIDE, Frame
+from ...models.transformer import HEADS
 from ..attention import TOP, Attention, attention_of, npz
 from ..encoder_attention import EncoderAttention, PatchAttention
 from ..open_image import OpenImage
-from ..prompts import Prompt
+from ..prompts import Prompt, check_inside
 from .admission import Ticket
 from .attention_schemas import AttentionRequest
 from .engine import ATTEND, WATCH
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
     from .service import Service
 
 Arrays = dict[str, np.ndarray]
-_HEADS = {name: 1 for name in TOP} | {name: 0 for name in ("queries", "keys", "values", "weights", "query", "bias")}
+_FIRST = ("queries", "keys", "values", "scores", "heard", "weights", "query", "bias")
+_HEADS = dict.fromkeys(TOP, 1) | dict.fromkeys(_FIRST, 0)  # which axis is that of the heads
+_BY_PIXEL = ("walk/mask/pixels", "walk/mask/logits")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +102,7 @@ class Attending:
             ask = self._of_prompt if request.patch is None else self._of_patch
             about, described, arrays = await ask(entry, request, ticket, notes)
         except PromptError as error:
-            raise _named_error(error) from None
+            raise _named_error(error, "at" if request.patch is None else "patch") from None
         except ClickmaskError as error:
             raise from_clickmask(error) from error
         finally:
@@ -121,8 +126,11 @@ class Attending:
         asked = question(request, entry, service.store, service.settings.limits, refine=refine)
         names = request.arrays if request.arrays is not None or request.format == "npz" else list(TOP)
         image = await service.embedding(entry, Rank.CLICK)
+        pixel = None if request.at is None else _pixel(request.at, entry.frame)
         work = _AtPrompt(image.refined(refine), asked.prompt, names)
         seen, arrays = await self._take(entry, ATTEND, Rank.CLICK, work, notes)
+        if pixel is not None:
+            arrays = {name: array[pixel] if name in _BY_PIXEL else array for name, array in arrays.items()}
         return {"tokens": seen.tokens, "chosen": seen.chosen, "score": seen.mask.score}, seen.described, arrays
 
     async def _of_patch(
@@ -182,10 +190,18 @@ class Attending:
         return done.value
 
 
-def _named_error(error: PromptError) -> ApiError:
-    """What a call of ours calls points[0] is the request's patch; its prompt was checked before."""
+def _pixel(point: tuple[float, float], frame: Frame) -> tuple[int, int]:
+    """(row, column) of the low-res logits that a point of the image lies in."""
+    check_inside(Prompt(points=[point]), frame)
+    x, y = frame.to_model(torch.tensor([point], dtype=torch.float64))[0].tolist()
+    step = MODEL_SIDE // LOW_RES
+    return min(int(y / step), LOW_RES - 1), min(int(x / step), LOW_RES - 1)
+
+
+def _named_error(error: PromptError, place: str) -> ApiError:
+    """What a call of ours calls points[0] is the request's patch, or `at`; its prompt was checked before."""
     field, _, reason = str(error).partition(": ")
-    field = "patch" if field == "points[0]" else field
+    field = place if field == "points[0]" else field
     return ApiError(422, "bad_prompt", f"{field}: {reason}", field=field)
 
 
@@ -199,7 +215,9 @@ def _named(name: str, arrays: Arrays) -> np.ndarray:
 def _of_head(name: str, array: np.ndarray, head: int) -> np.ndarray:
     part = name.rpartition("/")[2]
     if part == "projection":  # (8 d, 256): the rows that its values meet
-        array, axis = array.reshape(8, -1, array.shape[-1]), 0
+        array, axis = array.reshape(HEADS, -1, array.shape[-1]), 0
+    elif part in ("query_projection", "query_bias"):  # (256, 8 d) and (8 d,): the columns that make its queries
+        array, axis = array.reshape(*array.shape[:-1], HEADS, -1), array.ndim - 1
     elif part in _HEADS and not (name.startswith("walk/") and part == "bias") and name != "first_layer/bias":
         axis = _HEADS[part]
     else:

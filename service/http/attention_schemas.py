@@ -36,6 +36,10 @@ class AttentionRequest(ObjectPrompt):
     head: Annotated[int, Field(ge=0, le=63)] | None = Field(
         default=None, description="that head alone, of each array that has heads: this axis is left out"
     )
+    at: PointXY | None = Field(
+        default=None,
+        description="walk/mask/pixels and walk/mask/logits at this point alone, without their first two axes",
+    )
     dtype: Literal["float16", "float32"] = Field(default="float16", description="of the arrays in the answer")
     format: Literal["json", "npz"] = Field(default="json", description="npz: a file of NumPy's, in float32")
 

@@ -93,6 +93,11 @@ def test_the_walk_makes_the_weights_and_the_output_again(dogs: OpenImage) -> Non
     weights /= weights.sum(-1, keepdims=True)
     assert np.abs(weights.reshape(8, 7, 64, 64) - found.token_to_image[2]).max() < 1e-5
     joined = (weights @ walk["values"]).transpose(1, 0, 2).reshape(7, -1)
+    for made, name in ((scores, "scores"), (weights @ walk["values"], "heard")):
+        assert np.abs(made - found.walk[f"token_to_image 3/{name}"]).max() < 1e-4
+    projected = found.walk["token_to_image 3/asked"] @ found.walk["token_to_image 3/query_projection"]
+    queries = (projected + found.walk["token_to_image 3/query_bias"]).reshape(7, 8, 16).transpose(1, 0, 2)
+    assert np.abs(queries - walk["queries"]).max() < 1e-4
     output = joined @ found.walk["token_to_image 3/projection"] + found.walk["token_to_image 3/bias"]
     assert np.abs(output - found.walk["token_to_image 3/output"]).max() < 1e-4
 

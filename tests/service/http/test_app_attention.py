@@ -76,6 +76,21 @@ def test_arrays_come_by_name_by_head_and_in_half_precision(client: httpx.Client,
     assert np.array_equal(_array(half, "token_to_token"), seen.token_to_token.astype(np.float16))
 
 
+def test_a_heads_queries_and_a_pixel_of_the_mask_can_be_computed_again(
+    client: httpx.Client, key: str, near: OpenImage
+) -> None:
+    last = "walk/token_to_image 3"
+    names = [f"{last}/{part}" for part in ("asked", "query_projection", "query_bias", "queries", "scores", "heard")]
+    mask = ["walk/mask/filter", "walk/mask/pixels", "walk/mask/logits"]
+    answer = _ask(client, key, points=[POINT], arrays=names + mask, head=5, at=[608, 33])
+    asked, projection, bias, queries, scores, heard = (_array(answer, name).astype(float) for name in names)
+    assert projection.shape == (256, 16) and np.abs(asked @ projection + bias - queries).max() < 1e-4
+    assert scores.shape == (7, 4096) and heard.shape == (7, 16)
+    filters, pixel, logit = (_array(answer, name) for name in mask)
+    assert pixel.shape == (32,) and logit.shape == () and abs(pixel @ filters - logit) < 1e-3
+    assert logit == near.attention([POINT]).walk["mask/logits"][8, 152]
+
+
 def test_all_arrays_come_as_a_file_of_numpys(client: httpx.Client, key: str, near: OpenImage) -> None:
     answer = client.post(f"/v1/images/{key}/attention", json={"points": [POINT], "format": "npz"})
     assert (
@@ -154,6 +169,7 @@ def test_of_a_window_and_after_an_earlier_mask(client: httpx.Client, key: str, n
         ({"patch": [5, 5], "rollout": True}, "rollout", "TinyViT has none"),
         ({"points": [[5, 5]], "rollout": True}, "rollout", "expected a patch"),
         ({"points": [[5, 5]], "arrays": ["walk/x"]}, "arrays", "there is no 'walk/x'"),
+        ({"points": [[5, 5]], "at": [5, 99]}, "at", "outside the 1024 x 64 image"),
         ({"points": [[5, 5]], "head": 8}, "head", "expected 0 to 7"),
         ({"points": [[5, 5]], "layer": 1}, "layer", "layer"),
         ({"points": [[5, 5]], "dtype": "int8"}, "dtype", "dtype"),
