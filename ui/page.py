@@ -50,6 +50,12 @@ _START_BATCH = """
   await start(element, {{ root: "{root}" }});
 }})();
 """
+_START_ATTENTION = """
+(async () => {{
+  const {{ start }} = await import(new URL("{root}/page/attention_tab.js", location.href));
+  await start(element, {{ root: "{root}" }});
+}})();
+"""
 _HERE, _ALL = "this photo", "all photos"
 
 
@@ -83,6 +89,13 @@ def build_page(
             with gr.Row():
                 _view()
                 _export()
+        with gr.Tab("Attention"):
+            gr.HTML(
+                html_template='<div class="cm-attention"></div>',
+                js_on_load=_START_ATTENTION.format(root=root),
+                apply_default_css=False,
+                elem_id="clickmask-attention",
+            )
         with gr.Tab("Batch"):
             gr.HTML(
                 html_template='<div class="cm-batch"></div>',

@@ -91,6 +91,16 @@ export class Api {
     throw new Unreachable(); // it broke off
   }
 
+  /** What was looked at for a prompt, or what a patch looks at: see `AttentionRequest`. */
+  attention(id, request, signal) {
+    return this.#json(`/v1/images/${id}/attention`, request, signal);
+  }
+
+  /** The same with all arrays, as a file of NumPy's: a Blob. */
+  async attentionFile(id, request) {
+    return (await this.#call(`/v1/images/${id}/attention`, { ...request, format: 'npz' })).blob();
+  }
+
   /** Finished objects as a file or a zip: {name, blob}. */
   async exportObjects(id, request, signal) {
     const response = await this.#call(`/v1/images/${id}/export`, request, signal);

@@ -158,6 +158,9 @@ class Page {
   /** Whether the page can be used. */
   isStarted = false;
 
+  /** The Attention tab, once it is there: it shows the same photo. */
+  attention = null;
+
   /** Whether nothing is awaited: every question is answered, and every mask is there in full. */
   get isSettled() {
     const { doc } = this.bench;
@@ -240,15 +243,17 @@ class Page {
   #opened(doc) {
     this.everything.photosChanged();
     this.bench.show(doc);
+    this.attention?.open();
     this.#showStrip();
   }
 
   #docChanged(doc) {
     this.#showStrip();
     if (doc !== this.bench.doc) return;
-    if (!this.bench.editor && doc.size && doc.session)
+    if (!this.bench.editor && doc.size && doc.session) {
       this.bench.show(doc); // its size is known only now
-    else this.bench.draw();
+      this.attention?.open();
+    } else this.bench.draw();
   }
 
   #showStrip() {

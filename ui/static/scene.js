@@ -4,6 +4,7 @@ import { drawGlow, drawMask, enterImage } from './draw_masks.js';
 import { drawBox, drawBrushCursor, drawLasso, drawPrompts } from './draw_prompts.js';
 import { drawLabel } from './draw_label.js';
 import { drawLiveStroke } from './draw_stroke.js';
+import { drawHeat } from './heat.js';
 import { PREVIEW } from './palette.js';
 
 const PREVIEW_OPACITY = 0.35;
@@ -14,6 +15,7 @@ const LEFT_OUT = [207, 34, 46]; // a preview of what a minus would leave
 export function emptyScene() {
   return {
     photo: null,
+    heat: null,
     objects: [],
     candidates: [],
     pointed: null,
@@ -32,6 +34,14 @@ export function paintPhoto(context, view, { photo }) {
   if (!photo) return false;
   enterImage(context, view);
   photo.draw(context, view);
+  return true;
+}
+
+/** Where the Transformer looked. */
+export function paintHeat(context, view, { photo, heat }) {
+  if (!photo || !heat) return false;
+  enterImage(context, view);
+  drawHeat(context, heat);
   return true;
 }
 

@@ -9,7 +9,8 @@ import { emptyMask, isOn } from './masks.js';
 import { looksSame, ObjectsLayer } from './objects_layer.js';
 import { Photo } from './photo.js';
 import { Rasters } from './rasters.js';
-import { drawnObjects, emptyScene, paintCurrent, paintPhoto, paintPrompts, visibleObjects } from './scene.js';
+import { drawnObjects, emptyScene, visibleObjects } from './scene.js';
+import { paintCurrent, paintHeat, paintPhoto, paintPrompts } from './scene.js';
 import { thumbnail } from './thumbnail.js';
 
 const HOLD = 200; // ms at most that the object in the making waits for the finished ones, so that both change at once
@@ -42,9 +43,9 @@ export class Stage {
     this.#ownRasters = !rasters;
     this.#element = createFrame(element);
     const layer = (paint) => new Layer(this.#element, (context) => paint(context, view, this.#scene));
-    const photo = layer(paintPhoto);
+    const [photo, heat] = [layer(paintPhoto), layer(paintHeat)];
     this.#objectsLayer = new ObjectsLayer(this.#element, this.#rasters, () => this.#request());
-    this.#layers = { photo, current: layer(paintCurrent), prompts: layer(paintPrompts) };
+    this.#layers = { photo, heat, current: layer(paintCurrent), prompts: layer(paintPrompts) };
     this.#stops.push(view.onChange(() => this.#move()));
     this.#stops.push(watchSize(this.#element, () => this.#resize()));
     this.#resize();
@@ -60,9 +61,14 @@ export class Stage {
     this.#scene.photo?.close();
     const photo = bitmap && new Photo(bitmap);
     this.#scene.photo = photo;
-    this.#mark('photo');
+    this.#mark('photo', 'heat');
     await photo?.prepare();
     if (this.#scene.photo === photo) this.#mark('photo');
+  }
+
+  /** A map over the photo, from `heatOf`; null for none. */
+  setHeat(heat) {
+    this.#set('heat', heat, 'heat');
   }
 
   /**
@@ -191,7 +197,7 @@ export class Stage {
 
   #move() {
     this.#heldUntil = 0;
-    this.#mark('photo', 'objects', 'current', 'prompts');
+    this.#mark('photo', 'heat', 'objects', 'current', 'prompts');
   }
 
   #mark(...names) {
