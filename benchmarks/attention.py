@@ -14,6 +14,13 @@ from timing import machine, side_by_side
 from clickmask import Segmenter
 
 POINT = (300, 400)
+_BESIDE = (
+    ("click", "click"),
+    ("attention", "click"),
+    ("open", "open"),
+    ("encoder_attention", "open"),
+    ("one patch of it", "open"),
+)
 
 
 def main() -> None:
@@ -23,18 +30,19 @@ def main() -> None:
     options = parser.parse_args()
     segmenter = Segmenter()
     image = segmenter.open(PHOTOS / "dogs.jpg")
-    plain = image.refined("off")
+    plain, watched = image.refined("off"), image.encoder_attention()
     seconds = side_by_side(
         {
             "click": lambda: plain.segment([POINT]),
             "attention": lambda: image.attention([POINT]),
             "open": lambda: segmenter.open(PHOTOS / "dogs.jpg"),
-            "patch_attention": lambda: image.patch_attention(*POINT),
+            "encoder_attention": lambda: image.encoder_attention(),
+            "one patch of it": lambda: watched.at(*POINT),
         },
         options.rounds,
     )
     sys.stdout.write(f"dogs.jpg, vit_t; {machine()}\n\n| what | ms | times |\n|---|---|---|\n")
-    for what, beside in (("click", "click"), ("attention", "click"), ("open", "open"), ("patch_attention", "open")):
+    for what, beside in _BESIDE:
         times = seconds[what] / seconds[beside]
         sys.stdout.write(f"| {what} | {1000 * seconds[what]:.1f} | {times:.2f} of {beside} |\n")
 

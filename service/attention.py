@@ -26,7 +26,6 @@ from .masks import Mask
 from .prompts import Prompt, to_tensors
 
 if TYPE_CHECKING:
-    from .network import Network
     from .open_image import OpenImage
 
 TOP = ("token_to_image", "image_to_token", "token_to_token")
@@ -141,9 +140,9 @@ class Attention:
 @plain_arithmetic
 def attention_of(image: OpenImage, prompt: Prompt) -> Attention:
     """The attention for the mask that `segment` answers. Raises PromptError and ClosedError as that does."""
-    (mask,) = image.segment_many([prompt])
-    network, frame = image._network, image.frame
-    (found,) = crew().map(partial(_traced, network, image._open_tokens(), prompt), [frame])
+    frame, works = image.frame, (partial(image.segment_many, [prompt]), partial(_traced, image, prompt))
+    is_cpu = image._network.sam.device.type == "cpu"  # where each is work for one thread, helped by those that idle
+    (mask,), found = crew().map(_call, works) if is_cpu else map(_call, works)
     number = 1 + mask.index if prompt.is_ambiguous else 0
     side = (GRID, GRID)
     return Attention(
@@ -158,13 +157,17 @@ def attention_of(image: OpenImage, prompt: Prompt) -> Attention:
 
 
 @plain_arithmetic
-def _traced(network: Network, tokens: Any, prompt: Prompt, frame: Frame) -> Trace:
-    sam, tensors = network.sam, to_tensors(prompt, frame)
+def _traced(image: OpenImage, prompt: Prompt) -> Trace:
+    sam, tensors = image._network.sam, to_tensors(prompt, image.frame)
     low_res = tensors.low_res
     dense = sam.no_mask if low_res is None else sam.prompt_encoder.dense(low_res[None].to(sam.device)).to(sam.dtype)
     sparse = sam.prompt_encoder.points(tensors.coords[None].to(sam.device), tensors.labels[None].to(sam.device))
     spread = crew().spread if sam.device.type == "cpu" else in_turn
-    return trace(sam.decoder, tokens, dense[0], sam.positions, sparse[0], spread)
+    return trace(sam.decoder, image._open_tokens(), dense[0], sam.positions, sparse[0], spread)
+
+
+def _call(work: Callable[[], Any]) -> Any:
+    return work()
 
 
 def _names(prompt: Prompt, frame: Frame) -> list[str]:
