@@ -11,6 +11,7 @@ import typer
 
 from ..version import version
 from .batch import batch
+from .bench import bench
 from .config import ConfigFile
 from .convert import convert
 from .models import models
@@ -27,6 +28,7 @@ $ clickmask batch photos masks --point center
 $ clickmask convert photo_coco.json photo.geojson
 $ clickmask serve
 $ clickmask models
+$ clickmask bench
 """
 SEGMENT_EXAMPLES = """[bold]Examples[/]
 
@@ -47,6 +49,12 @@ CONVERT_EXAMPLES = """[bold]Examples[/]
 $ clickmask convert photo_coco.json photo.geojson
 $ clickmask convert photo.txt photo_coco.json --to coco --photo photo.jpg --classes data.yaml
 $ clickmask convert photo_labels.png photo.json --to labelme
+"""
+BENCH_EXAMPLES = """[bold]Examples[/]
+
+$ clickmask bench
+$ clickmask bench --compare --plot bench.svg --json bench.json
+$ clickmask bench --model vit_b --model vit_h --device cuda
 """
 SERVE_EXAMPLES = """[bold]Examples[/]
 
@@ -89,6 +97,7 @@ app.command(epilog=SEGMENT_EXAMPLES)(segment)
 app.command(epilog=BATCH_EXAMPLES)(batch)
 app.command(epilog=CONVERT_EXAMPLES)(convert)
 app.command(epilog=SERVE_EXAMPLES)(serve)
+app.command(epilog=BENCH_EXAMPLES)(bench)
 app.add_typer(models, name="models")
 
 

@@ -1,0 +1,62 @@
+"""A figure: what was measured, of whom, how often, and what came out."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+OURS = "clickmask"
+QUICKER = {"s": False, "MB": False, "1/s": True}  # whether more is better, by unit
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One thing that was measured.
+
+    group: what it belongs to ("start", "vit_t"). name: what was done, and with what span. unit: "s", "MB" or "1/s".
+    values: of every run, in their order. who: "clickmask", or a peer on the same weights.
+    """
+
+    group: str
+    name: str
+    unit: str
+    values: tuple[float, ...]
+    who: str = OURS
+
+    @property
+    def median(self) -> float:
+        """Of the runs."""
+        return statistics.median(self.values)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, in seconds, megabytes or pieces a second."""
+        return {
+            "group": self.group,
+            "name": self.name,
+            "who": self.who,
+            "unit": self.unit,
+            "median": self.median,
+            "least": min(self.values),
+            "most": max(self.values),
+            "runs": len(self.values),
+        }
+
+
+def times_better(figure: Figure, figures: Sequence[Figure]) -> float | None:
+    """How many times better ours is than this peer's; None for ours, and where there is nothing beside it."""
+    same = (figure.group, figure.name)
+    ours = [one for one in figures if one.who == OURS and (one.group, one.name) == same]
+    if figure.who == OURS or not ours:
+        return None
+    ratio = figure.median / ours[0].median
+    return 1 / ratio if QUICKER[figure.unit] else ratio
+
+
+def shown(value: float, unit: str) -> str:
+    """For people: three digits that count, in the unit that suits it."""
+    if unit == "s" and value < 1:
+        return f"{1000 * value:.3g} ms"
+    words = {"s": "s", "MB": "MB", "1/s": "a second"}
+    return f"{value:,.0f} MB" if unit == "MB" else f"{value:.3g} {words[unit]}"

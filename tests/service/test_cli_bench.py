@@ -1,0 +1,125 @@
+"""`clickmask bench`: what it measures, beside whom, and how it tells."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from safetensors.torch import save_file
+from torch import Tensor
+from typer.testing import CliRunner
+
+from clickmask.service.bench import measuring
+from clickmask.service.bench.chart import chart
+from clickmask.service.bench.figures import Figure, shown, times_better
+from clickmask.service.cli.app import app
+
+NAMES = [
+    "process start to a mask",
+    "memory of that, at most",
+    "load the model",
+    "open a JPEG, 0.0 MP",
+    "encode, 0.0 MP",
+    "open a JPEG, 0.6 MP",
+    "encode, 0.6 MP",
+    "first click",
+    "click, plain",
+    "click, with edges",
+    "4 boxes, plain",
+    "everything, 0.0 MP",
+    "memory of all this, at most",
+]
+
+
+@pytest.fixture
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many things as ever, but each of them small."""
+    for name, value in (
+        ("SIZES", ((96, 64), (960, 640))),
+        ("MIDDLE", (96, 64)),
+        ("STARTS", 1),
+        ("BOXES", 4),
+        ("GRID", 2),
+    ):
+        monkeypatch.setattr(measuring, name, value)
+
+
+@pytest.fixture
+def model(tiny_sam_state: dict[str, Tensor], tmp_path: Path) -> str:
+    """A small plain ViT with random weights."""
+    path = tmp_path / "tiny.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in tiny_sam_state.items()}, path)
+    return str(path)
+
+
+def test_everything_is_measured_and_told_in_three_ways(little: None, model: str, tmp_path: Path) -> None:
+    files = {"--json": tmp_path / "b.json", "--plot": tmp_path / "b.svg"}
+    words = ["bench", "--model", model, "--rounds", "2", "--compare", "--device", "cpu"]
+    told = CliRunner().invoke(app, [*words, *(str(word) for pair in files.items() for word in pair)])
+    assert told.exit_code == 0, told.output
+    document = json.loads(files["--json"].read_text())
+    ours = [figure for figure in document["figures"] if figure["who"] == "clickmask"]
+    assert list(dict.fromkeys(figure["name"] for figure in ours)) == NAMES
+    for figure in document["figures"]:
+        assert 0 < figure["least"] <= figure["median"] <= figure["most"]
+        assert figure["unit"] == ("MB" if "memory" in figure["name"] else "s")
+    runs = {figure["name"]: figure["runs"] for figure in ours}
+    assert runs["encode, 0.0 MP"] == 2 and runs["click, plain"] == 6 and runs["process start to a mask"] == 1
+    peers = {figure["name"] for figure in document["figures"] if figure["who"] == "segment_anything"}
+    assert peers == {"encode, 0.0 MP", "encode, 0.6 MP", "click, plain"}
+    assert document["models"][model]["device"] == "cpu" and document["torch"] and document["processor"]
+    for name in (*NAMES, "segment_anything", "times ours"):
+        assert name in re.sub(r"\s+", " ", told.output), name
+    texts = [element.text for element in ElementTree.parse(files["--plot"]).iter() if element.tag.endswith("text")]
+    assert "click, plain" in texts and "segment_anything" in texts and model in texts
+
+
+def test_json_alone_goes_to_standard_output(little: None, model: str) -> None:
+    told = CliRunner().invoke(app, ["bench", "--model", model, "--rounds", "1", "--json", "-", "-q", "--device", "cpu"])
+    assert told.exit_code == 0 and len(json.loads(told.stdout)["figures"]) == 13 and not told.stderr
+
+
+def test_what_cannot_be_used_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    runner = CliRunner()
+    for words, message in (
+        (["--model", "vit_x"], "vit_x"),
+        (["--rounds", "0"], "--rounds"),
+        (["--photo", str(tmp_path / "none.jpg")], "none.jpg"),
+        (["--plot", str(tmp_path)], "directory"),
+    ):
+        told = runner.invoke(app, ["bench", *words])
+        assert told.exit_code == 2 and message in told.output, told.output
+
+
+def test_a_peers_figure_is_told_in_times_of_ours() -> None:
+    ours, theirs = Figure("g", "click", "s", (0.02, 0.03, 0.04)), Figure("g", "click", "s", (0.3, 0.09, 0.06), "peer")
+    assert times_better(theirs, [ours, theirs]) == pytest.approx(3)
+    assert times_better(ours, [ours, theirs]) is None and times_better(theirs, [theirs]) is None
+    fast, slow = Figure("g", "rate", "1/s", (90.0,)), Figure("g", "rate", "1/s", (30.0,), "peer")
+    assert times_better(slow, [fast, slow]) == pytest.approx(3)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.0213, "s", "21.3 ms"),
+        (1.0, "s", "1 s"),
+        (22.51, "s", "22.5 s"),
+        (1438.2, "MB", "1,438 MB"),
+        (95.2, "1/s", "95.2 a second"),
+    ],
+)
+def test_values_are_written_for_people(value: float, unit: str, text: str) -> None:
+    assert shown(value, unit) == text
+
+
+def test_bars_are_as_long_as_the_logarithm_says() -> None:
+    names = ("a <b>", "c", "d")
+    figures = [Figure("g", name, "s", (seconds,)) for name, seconds in zip(names, (0.01, 0.1, 1.0), strict=True)]
+    root = ElementTree.fromstring(chart(figures, "on & on"))
+    widths = [float(one.get("width", "0")) for one in root.iter() if one.tag.endswith("rect") and one.get("rx")]
+    assert widths[0] == 1 and widths[2] == pytest.approx(2 * widths[1], abs=0.2)
+    assert "a <b>" in [element.text for element in root.iter()]
