@@ -23,6 +23,8 @@ from torch.nn import functional as F
 from .frame import GRID
 
 WIDTH_STEP = 8  # channels of a head, for the fused kernels
+MANY = 1024  # places: of more a CPU makes its own matrices of scores
+CHUNK = 256  # queries: their scores, 4 MB, stay in the cache
 
 
 class PlainViT(nn.Module):
@@ -88,6 +90,9 @@ def attention(attn: Any, qkv: Tensor) -> Tensor:
     q, k, v = qkv.view(batch, height * width, 3, attn.num_heads, -1).permute(2, 0, 3, 1, 4)
     by_row, by_column = relative(q, attn.rel_pos_h, attn.rel_pos_w, height, width)
     channels = q.shape[-1]
+    if q.device.type == "cpu" and height * width >= MANY:
+        heard = _in_chunks(q, k, v, by_row, by_column)
+        return heard.view(batch, height, width, -1)
     spare = -(channels + height + width) % WIDTH_STEP
     queries = F.pad(torch.cat([q * channels**-0.5, by_row, by_column], -1), (0, spare))
     places = F.pad(own_place(height, width, q), (0, spare)).expand(*k.shape[:3], -1)
@@ -96,6 +101,24 @@ def attention(attn: Any, qkv: Tensor) -> Tensor:
         v = F.pad(v, (0, keys.shape[-1] - channels))
     heard = F.scaled_dot_product_attention(queries, keys, v, scale=1.0)[..., :channels]
     return heard.transpose(1, 2).reshape(batch, height, width, -1)
+
+
+def _in_chunks(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
+    """The same for many places on a CPU, whose fused kernel takes more than twice as long: scores and softmax in
+    float32, for some queries at a time. q, k, v: (B, heads, H W, C) -> (B, H W, heads C)."""
+    batch, heads, places, channels = q.shape
+    heard = q.new_empty(batch, places, heads, channels)
+    for image in range(batch):
+        for head in range(heads):
+            keys, values = k[image, head].float().T.contiguous(), v[image, head].contiguous()
+            for first in range(0, places, CHUNK):
+                rows = slice(first, first + CHUNK)
+                scores = (q[image, head, rows].float() * channels**-0.5) @ keys
+                grid = scores.view(len(scores), by_row.shape[-1], -1)
+                grid.add_(by_row[image, head, rows].float()[:, :, None])
+                grid.add_(by_column[image, head, rows].float()[:, None, :])
+                heard[image, rows, head] = torch.softmax(scores, -1).to(v.dtype) @ values
+    return heard.flatten(2)
 
 
 def relative(q: Tensor, rows: Tensor, columns: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
