@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from clickmask.models import precision
 from clickmask.models.checkpoints import Checkpoint, load_checkpoint
 from clickmask.models.errors import SettingsError
 from clickmask.models.facts import Facts
+from clickmask.models.frame import Frame
 from clickmask.models.precision import build_sam, choose_device, has_native_bfloat16
-from clickmask.models.sam import Sam
+from clickmask.models.sam import PromptTensors, Sam
 
 CPU = torch.device("cpu")
 
@@ -195,3 +198,29 @@ def test_cache_folder_that_cannot_be_written_costs_the_check_at_every_start(
     for _ in range(2):
         assert build_sam(checkpoint, CPU, "auto", facts).dtype == torch.bfloat16
     assert len(checks) == 2
+
+
+class _NoFloat64(TorchDispatchMode):
+    """Fails where an operator gives float64, which Apple's GPUs do not have."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, tuple | list) else [result]:
+            assert not isinstance(tensor, torch.Tensor) or tensor.dtype != torch.float64, func
+        return result
+
+
+def test_nothing_in_the_network_is_float64(checkpoint: Checkpoint) -> None:
+    sam = Sam(checkpoint, CPU, torch.float32)
+    pixels, low_res = torch.full((64, 96, 3), 90, dtype=torch.uint8), torch.zeros(256, 256)
+    prompt = PromptTensors.pack(
+        torch.tensor([[300.0, 200.0]]), torch.tensor([1]), torch.tensor([9.0, 9, 99, 99]), low_res
+    )
+    with torch.inference_mode(), _NoFloat64():
+        tokens = sam.encode(pixels, Frame.whole(96, 64))
+        logits, scores = sam._decode_chunk(tokens, [prompt], multimask=True)
+    assert logits.shape == (1, 3, 256, 256) and scores.shape == (1, 3)
+
+
+def test_apples_gpus_run_in_float32_unless_told_otherwise() -> None:
+    assert not has_native_bfloat16(torch.device("mps"))
