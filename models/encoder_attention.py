@@ -194,11 +194,12 @@ def _look(
 def _through_plain(encoder: PlainViT, scaled: Tensor) -> tuple[Tensor, list[_Plain]]:
     network: Any = encoder.network
     blocks = list[_Plain]()
-    tokens = encoder.embed(scaled)
+    tokens, early = encoder.embed(scaled), None
     for number, block in enumerate(network.blocks, 1):
         blocks.append(_Plain(f"block {number}", block, tokens))
         tokens = encode_block(block, tokens)
-    return encoder.finish(tokens)[0].flatten(0, 1), blocks
+        early = tokens if early is None and not block.window_size else early
+    return encoder.finish(tokens, early)[0].flatten(0, 1), blocks
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,23 +23,11 @@ class _Family(NamedTuple):
     advice: str
 
 
-# From the most to the least telling: HQ-SAM, say, holds all of SAM's own names too.
 _FAMILIES = (
     _Family(
         "SAM 2 (or 2.1)",
         ("image_encoder.trunk.", "memory_attention.", "memory_encoder.", "sam_mask_decoder.", "sam_prompt_"),
         "SAM 2 is another network and is not supported yet. " + _OFFICIAL,
-    ),
-    _Family(
-        "HQ-SAM",
-        (
-            "mask_decoder.hf_token.",
-            "mask_decoder.hf_mlp.",
-            "mask_decoder.compress_vit_feat.",
-            "mask_decoder.embedding_encoder.",
-            "mask_decoder.embedding_maskfeature.",
-        ),
-        "Its decoder differs from SAM's and is not supported yet. " + _OFFICIAL,
     ),
     _Family(
         "SAM in the layout of Hugging Face transformers",
@@ -52,12 +40,25 @@ _FAMILIES = (
 )
 
 
+_HQ = tuple(
+    f"mask_decoder.{part}."
+    for part in ("hf_token", "hf_mlp", "compress_vit_feat", "embedding_encoder", "embedding_maskfeature")
+)
+
+
+def is_hq(names: Iterable[str]) -> bool:
+    """Whether any of them is HQ-SAM's, which holds all of SAM's own names too."""
+    return any(name.startswith(_HQ) for name in names)
+
+
 def refuse_other_families(names: Iterable[str]) -> None:
     """Raise `CheckpointError` unless `names` have all three parts of a SAM, and none of another family."""
     every = list(names)
     for family in _FAMILIES:
         if any(name.startswith(family.starts) for name in every):
             raise CheckpointError(f"it is {family.title}, not SAM. {family.advice}")
+    if is_hq(every) and any(name.startswith("image_encoder.patch_embed.seq.") for name in every):
+        raise CheckpointError(f"it is Light HQ-SAM, with a TinyViT, which is not supported yet. {_OFFICIAL}")
     there = {start: any(name.startswith(start) for name in every) for start in _PARTS}
     if not any(there.values()):
         raise CheckpointError(_describe_strangers(every))

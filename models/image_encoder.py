@@ -9,6 +9,7 @@ from torch import nn
 
 from .checkpoints import Checkpoint
 from .frame import MODEL_SIDE
+from .hq import HqFeatures, hq_features_state
 from .layers import has_fused_kernels, pack_layers
 from .plain_vit import PlainViT
 from .recognise import Architecture
@@ -37,6 +38,10 @@ def plain_vit(architecture: Architecture) -> nn.Module:
     )
 
 
+def _plain(architecture: Architecture) -> PlainViT:
+    return PlainViT(plain_vit(architecture), HqFeatures(architecture.embed_dim) if architecture.is_hq else None)
+
+
 ImageEncoder = TinyViT | PlainViT
 
 
@@ -46,13 +51,15 @@ def build_image_encoder(checkpoint: Checkpoint, device: torch.device, dtype: tor
     official = {k.removeprefix(prefix): v for k, v in checkpoint.state.items() if k.startswith(prefix)}
     encoder: ImageEncoder
     with torch.device("meta"):  # no memory, no initialisation: every tensor is assigned below
-        encoder = (
-            TinyViT() if checkpoint.architecture.kind == "tiny_vit" else PlainViT(plain_vit(checkpoint.architecture))
-        )
+        encoder = TinyViT() if checkpoint.architecture.kind == "tiny_vit" else _plain(checkpoint.architecture)
     if isinstance(encoder, TinyViT):
         encoder.load_state_dict(tiny_vit_state(official), assign=True)
     else:
         encoder.network.load_state_dict(official, assign=True)
+    if isinstance(encoder, PlainViT) and encoder.fine is not None:
+        prefix = "mask_decoder."  # where the original keeps them
+        named = {k.removeprefix(prefix): v for k, v in checkpoint.state.items() if k.startswith(prefix)}
+        encoder.fine.load_state_dict(hq_features_state(named), assign=True)
     encoder.requires_grad_(False).eval().to(device)
     if isinstance(encoder, TinyViT):
         encoder.use(dtype)

@@ -34,6 +34,11 @@ def tiny_vit_layout() -> dict[str, Shape]:
     return {**dict(_tiny_encoder()), **_prompt_and_mask()}
 
 
+def hq_layout(embed_dim: int) -> dict[str, Shape]:
+    """Name -> shape of the tensors that HQ-SAM has besides, with a plain ViT of that width."""
+    return dict(_hq(embed_dim))
+
+
 def count_numbers(layout: dict[str, Shape]) -> int:
     """How many numbers the tensors of a layout hold together."""
     total = 0
@@ -151,14 +156,31 @@ def _mask_decoder() -> Iterator[Entry]:
         yield from _two_way_block(f"mask_decoder.transformer.layers.{index}")
     yield from _attention("mask_decoder.transformer.final_attn_token_to_image", PROMPT_DIM // 2)
     yield from _norm("mask_decoder.transformer.norm_final_attn", PROMPT_DIM)
-    yield "mask_decoder.output_upscaling.0.weight", (PROMPT_DIM, PROMPT_DIM // 4, 2, 2)
-    yield "mask_decoder.output_upscaling.0.bias", (PROMPT_DIM // 4,)
-    yield from _norm("mask_decoder.output_upscaling.1", PROMPT_DIM // 4)
-    yield "mask_decoder.output_upscaling.3.weight", (PROMPT_DIM // 4, PROMPT_DIM // 8, 2, 2)
-    yield "mask_decoder.output_upscaling.3.bias", (PROMPT_DIM // 8,)
+    yield from _upscaling("mask_decoder.output_upscaling", PROMPT_DIM, PROMPT_DIM // 4)
     for token in range(MASK_TOKENS):
         yield from _perceptron(f"mask_decoder.output_hypernetworks_mlps.{token}", PROMPT_DIM // 8)
     yield from _perceptron("mask_decoder.iou_prediction_head", MASK_TOKENS)
+
+
+def _hq(width: int) -> Iterator[Entry]:
+    fine = PROMPT_DIM // 8
+    yield "mask_decoder.hf_token.weight", (1, PROMPT_DIM)
+    yield from _perceptron("mask_decoder.hf_mlp", fine)
+    yield from _upscaling("mask_decoder.compress_vit_feat", width, PROMPT_DIM)
+    yield from _upscaling("mask_decoder.embedding_encoder", PROMPT_DIM, PROMPT_DIM // 4)
+    name = "mask_decoder.embedding_maskfeature"
+    for index, (out, into) in {0: (2 * fine, fine), 3: (fine, 2 * fine)}.items():
+        yield f"{name}.{index}.weight", (out, into, 3, 3)
+        yield f"{name}.{index}.bias", (out,)
+    yield from _norm(f"{name}.1", 2 * fine)
+
+
+def _upscaling(name: str, into: int, middle: int) -> Iterator[Entry]:
+    """Two transposed convolutions, with a norm between, to PROMPT_DIM // 8 channels."""
+    for index, (first, second) in {0: (into, middle), 3: (middle, PROMPT_DIM // 8)}.items():
+        yield f"{name}.{index}.weight", (first, second, 2, 2)
+        yield f"{name}.{index}.bias", (second,)
+    yield from _norm(f"{name}.1", middle)
 
 
 def _two_way_block(name: str) -> Iterator[Entry]:

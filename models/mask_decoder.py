@@ -21,7 +21,7 @@ MASK_TOKENS = 4
 SINGLE, MULTI = slice(0, 1), slice(1, MASK_TOKENS)
 
 
-class _Head(nn.Module):
+class Head(nn.Module):
     """A three-layer perceptron of the tokens (official names)."""
 
     def __init__(self, outputs: int) -> None:
@@ -36,20 +36,21 @@ class _Head(nn.Module):
 
 
 class Upscaling(nn.Module):
-    """(B, N, 256) image tokens -> (B, 16 N, 32): pixels in the order (y, x, ky1, kx1, ky2, kx2)."""
+    """(B, N, inputs) image tokens -> (B, 16 N, 32): pixels in the order (y, x, ky1, kx1, ky2, kx2)."""
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: int = CHANNELS, middle: int = 64, activation: str = "gelu") -> None:
         super().__init__()
-        self.first = Dense(CHANNELS, 4 * 64)
-        self.norm = nn.LayerNorm(64, eps=1e-6)
-        self.second = Dense(64, 4 * 32, "gelu")
+        self.middle = middle
+        self.first = Dense(inputs, 4 * middle)
+        self.norm = nn.LayerNorm(middle, eps=1e-6)
+        self.second = Dense(middle, 4 * 32, activation)
 
     def forward(self, image: Tensor) -> Tensor:
-        pixels = self.first(image).view(image.shape[0], -1, 64)
-        return self.second(F.gelu(_normed(self.norm, pixels))).view(image.shape[0], -1, 32)
+        pixels = self.first(image).view(image.shape[0], -1, self.middle)
+        return self.second(F.gelu(normed_few(self.norm, pixels))).view(image.shape[0], -1, 32)
 
 
-def _normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+def normed_few(norm: nn.LayerNorm, x: Tensor) -> Tensor:
     """A layer norm of few channels: torch's own kernel for GPUs takes a block of threads for each 64 numbers."""
     if x.device.type != "cuda":
         return norm(x)
@@ -58,7 +59,7 @@ def _normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
     return torch.addcmul(norm.bias, (x - mean.to(x.dtype)) * scale.to(x.dtype), norm.weight)
 
 
-def _row_by_row(rows: int) -> Tensor:
+def row_by_row(rows: int) -> Tensor:
     """(16 GRID rows,) int64: for each low-res pixel of so many rows of tokens, its number in the upscaling's order."""
     cells = torch.arange(16 * GRID * rows).view(rows, GRID, 2, 2, 2, 2)  # y, x, ky1, kx1, ky2, kx2
     return cells.permute(0, 2, 4, 1, 3, 5).reshape(-1)
@@ -77,9 +78,9 @@ class MaskDecoder(nn.Module):
         self.mask_tokens = nn.Embedding(MASK_TOKENS, CHANNELS)
         self.transformer = TwoWayTransformer()
         self.upscaling = Upscaling()
-        self.output_hypernetworks_mlps = nn.ModuleList(_Head(32) for _ in range(MASK_TOKENS))
-        self.iou_prediction_head = _Head(MASK_TOKENS)
-        self.register_buffer("order", _row_by_row(GRID // parts), persistent=False)
+        self.output_hypernetworks_mlps = nn.ModuleList(Head(32) for _ in range(MASK_TOKENS))
+        self.iou_prediction_head = Head(MASK_TOKENS)
+        self.register_buffer("order", row_by_row(GRID // parts), persistent=False)
 
     def forward(
         self, image: Tensor, dense: Tensor, positions: Tensor, prompts: Tensor, wanted: slice, spread: Spread
@@ -97,11 +98,28 @@ class MaskDecoder(nn.Module):
         Returns:
             (B, C, 256, 256) float32 low-res logits and (B, C) float32 predicted IoU.
         """
-        tokens = torch.cat([self.own_tokens().expand(len(prompts), -1, -1), prompts], dim=1)
+        tokens, pixels = self.looked(image, dense, positions, prompts, spread)
+        return self.masks_of(tokens, pixels, wanted, spread)
+
+    def use(self, dtype: torch.dtype) -> None:
+        """Run the image's side in this dtype."""
+        self.upscaling.to(dtype)
+
+    def looked(
+        self, image: Tensor, dense: Tensor, positions: Tensor, prompts: Tensor, spread: Spread
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The tokens (B, T, 256) after the last look, own ones first, and the upscaled image's parts (B, P, 32)."""
+        own = self.own_tokens()
+        tokens = torch.cat([own.expand(len(prompts), -1, -1), prompts], dim=1)
         denses = dense.expand(-1, image.shape[1], -1)
         images, denses, places = (whole.chunk(self.parts, -2) for whole in (image, denses, positions))
-        tokens, pixels = self.transformer(tokens, images, denses, places, self.upscaling, spread)
-        filters = self.filters(tokens, wanted).to(image.dtype)
+        return self.transformer(tokens, images, denses, places, self.upscaling, spread)
+
+    def masks_of(
+        self, tokens: Tensor, pixels: Sequence[Tensor], wanted: slice, spread: Spread
+    ) -> tuple[Tensor, Tensor]:
+        """Those masks' logits and predicted IoU, as of `forward`."""
+        filters = self.filters(tokens, wanted).to(pixels[0].dtype)
         predicted_iou = self.iou_prediction_head(tokens[:, 0])[:, wanted]
         return self.multiplied(filters, pixels, spread), predicted_iou
 
@@ -129,10 +147,16 @@ class MaskDecoder(nn.Module):
 def mask_decoder_state(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state dict of `MaskDecoder` from tensors under the official names, without the leading `mask_decoder.`."""
     state = {name: tensor for name, tensor in official.items() if not name.startswith("output_upscaling.")}
-    for ours, theirs in (("first", "0"), ("second", "3")):
-        weight = official[f"output_upscaling.{theirs}.weight"]  # (in, out, 2, 2)
-        state[f"upscaling.{ours}.weight"] = weight.permute(2, 3, 1, 0).reshape(-1, weight.shape[0])
-        state[f"upscaling.{ours}.bias"] = official[f"output_upscaling.{theirs}.bias"].repeat(4)
+    return state | upscaling_state(official, "output_upscaling", "upscaling")
+
+
+def upscaling_state(official: Mapping[str, Tensor], theirs: str, ours: str) -> dict[str, Tensor]:
+    """Tensors of an `Upscaling` called `ours`, from those of the original's transposed convolutions."""
+    state = dict[str, Tensor]()
+    for part, number in (("first", "0"), ("second", "3")):
+        weight = official[f"{theirs}.{number}.weight"]  # (in, out, 2, 2)
+        state[f"{ours}.{part}.weight"] = weight.permute(2, 3, 1, 0).reshape(-1, weight.shape[0])
+        state[f"{ours}.{part}.bias"] = official[f"{theirs}.{number}.bias"].repeat(4)
     for kind in ("weight", "bias"):
-        state[f"upscaling.norm.{kind}"] = official[f"output_upscaling.1.{kind}"]
+        state[f"{ours}.norm.{kind}"] = official[f"{theirs}.1.{kind}"]
     return state

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .frame import GRID
+from .hq import HqFeatures
 
 WIDTH_STEP = 8  # channels of a head, for the fused kernels
 MANY = 1024  # places: of more a CPU makes its own matrices of scores
@@ -32,29 +33,34 @@ class PlainViT(nn.Module):
 
     Args:
         network: a module with the parts of segment_anything's `ImageEncoderViT`, whose tensors are used where they are.
+        fine: of HQ-SAM, what it adds to the embedding; it is given what comes out of the first global block.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, fine: HqFeatures | None = None) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.fine = network, fine
 
     def forward_tokens(self, x: Tensor) -> Tensor:
-        """(B, 1024, 1024, 3) float32 normalised pixels -> (B, 64, 64, 256) in the network's dtype."""
+        """(B, 1024, 1024, 3) float32 normalised pixels -> (B, 64, 64, 256) in the network's dtype; of HQ-SAM 768."""
         network: Any = self.network
-        x = self.embed(x)
+        x, early = self.embed(x), None
         for block in network.blocks:
             x = encode_block(block, x)
-        return self.finish(x)
+            early = x if early is None and not block.window_size else early
+        return self.finish(x, early)
 
     def embed(self, x: Tensor) -> Tensor:
         """(B, 1024, 1024, 3) float32 normalised pixels -> (B, 64, 64, C): patches and where they are."""
         network: Any = self.network
         return network.patch_embed(x.permute(0, 3, 1, 2).to(network.pos_embed.dtype)) + network.pos_embed
 
-    def finish(self, x: Tensor) -> Tensor:
-        """(B, 64, 64, C) after the last block -> (B, 64, 64, 256)."""
+    def finish(self, x: Tensor, early: Tensor | None = None) -> Tensor:
+        """(B, 64, 64, C) after the last block, and after the first global one -> the embedding."""
         network: Any = self.network
-        return network.neck(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        tokens = network.neck(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        if self.fine is None or early is None:
+            return tokens
+        return torch.cat([tokens, self.fine(tokens, early)], -1)
 
 
 def encode_block(block: Any, x: Tensor) -> Tensor:

@@ -7,12 +7,12 @@ wrong masks without a word.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from .errors import CheckpointError
-from .families import refuse_other_families
+from .families import is_hq, refuse_other_families
 from .layout import (
     GLOBAL_POSITIONS,
     GRID,
@@ -21,6 +21,7 @@ from .layout import (
     PROMPT_DIM,
     TINY_WIDTHS,
     Shape,
+    hq_layout,
     tiny_vit_layout,
     vit_layout,
 )
@@ -34,7 +35,8 @@ _SHOWN = 3  # names given in a message; the rest is counted
 class Architecture:
     """The size of a SAM network; `variant` is the row of the table it equals, if any.
 
-    Fields mean what they mean in `Variant`. A fine-tuned vit_b is still "vit_b": sizes decide, not values.
+    Fields mean what they mean in `Variant`. A fine-tuned vit_b is still "vit_b": sizes decide, not values. is_hq: it is
+    HQ-SAM (`hq.py`), which is no variant.
     """
 
     kind: Kind
@@ -43,13 +45,16 @@ class Architecture:
     heads: int
     global_attention: tuple[int, ...]
     variant: str | None = None
+    is_hq: bool = False
 
     @property
     def title(self) -> str:
         """A name to show: that of the variant, or the sizes."""
-        if self.variant is not None:
-            return VARIANTS[self.variant].title
-        return f"SAM ViT of its own size (width {self.embed_dim}, {self.depth} blocks, {self.heads} heads)"
+        own = f"SAM ViT of its own size (width {self.embed_dim}, {self.depth} blocks, {self.heads} heads)"
+        if self.is_hq:
+            size = _named(self.kind, self.embed_dim, self.depth, self.heads, self.global_attention).variant
+            return f"HQ-{own}" if size is None else f"HQ-SAM ({size})"
+        return own if self.variant is None else VARIANTS[self.variant].title
 
 
 def recognise(state: Mapping[str, Tensor]) -> Architecture:
@@ -65,11 +70,20 @@ def recognise(state: Mapping[str, Tensor]) -> Architecture:
         layout = vit_layout(
             architecture.embed_dim, architecture.depth, architecture.heads, architecture.global_attention
         )
+        if is_hq(state):
+            architecture = _hq(architecture)
+            layout |= hq_layout(architecture.embed_dim)
     else:
         architecture = _tiny_size(state)
         layout = tiny_vit_layout()
     _compare(state, layout, architecture.title)
     return architecture
+
+
+def _hq(architecture: Architecture) -> Architecture:
+    if not architecture.global_attention:
+        raise CheckpointError("it is HQ-SAM without a block of global attention, from which its features come.")
+    return replace(architecture, variant=None, is_hq=True)
 
 
 def _check_prompt_sizes(state: Mapping[str, Tensor]) -> None:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from .checkpoints import Checkpoint
 from .crew import crew
 from .frame import MODEL_SIDE, Frame
+from .hq import FINE_CHANNELS, HqDecoder, hq_decoder_state
 from .image_encoder import ImageEncoder, build_image_encoder
 from .layers import has_fused_kernels, pack_layers
 from .mask_decoder import MULTI, SINGLE, MaskDecoder, mask_decoder_state
@@ -23,7 +24,7 @@ from .padding import Padding, encode_picture, pad
 from .prompt_encoder import PADDING, PromptEncoder
 from .recognise import Architecture
 from .tiny_vit import TinyViT
-from .transformer import Spread, in_turn
+from .transformer import CHANNELS, Spread, in_turn
 
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 PIXEL_STD = (58.395, 57.12, 57.375)
@@ -81,19 +82,26 @@ class Sam:
         self.padding: Padding | None = None  # set once, by `build_sam`, where it helps
         with torch.random.fork_rng(devices=[]):  # torch fills new layers at random: not with the caller's numbers
             self.prompt_encoder = PromptEncoder()
-            self.decoder = MaskDecoder(CPU_PARTS if device.type == "cpu" else 1)
+            decoder = HqDecoder if self.architecture.is_hq else MaskDecoder
+            self.decoder = decoder(CPU_PARTS if device.type == "cpu" else 1)
         # Assigned, not copied: float32 whatever the caller's default dtype is.
         self.prompt_encoder.load_state_dict(_part(checkpoint, "prompt_encoder."), assign=True)
-        self.decoder.load_state_dict(mask_decoder_state(_part(checkpoint, "mask_decoder.")), assign=True)
+        state = hq_decoder_state if self.architecture.is_hq else mask_decoder_state
+        self.decoder.load_state_dict(state(_part(checkpoint, "mask_decoder.")), assign=True)
         for part in (self.prompt_encoder, self.decoder):
             part.requires_grad_(False).eval().to(device)
-        self.decoder.upscaling.to(dtype)
+        self.decoder.use(dtype)
         if device.type == "cpu":
             crew()  # made now, rather than when many threads ask at once
             if has_fused_kernels():
                 pack_layers(self.decoder)
         self.positions = self.prompt_encoder.image_positions().to(dtype)
         self.no_mask = self.prompt_encoder.no_mask_embed.weight[None].to(dtype)
+
+    @property
+    def channels(self) -> int:
+        """Of an image token."""
+        return CHANNELS + FINE_CHANNELS * self.architecture.is_hq
 
     def encode(self, pixels: Tensor, frame: Frame, *, margin: int | None = None) -> Tensor:
         """Image tokens of a picture.
@@ -104,7 +112,7 @@ class Sam:
                 only for a TinyViT whose `padding` is known (see `padding.py`). None: the whole square.
 
         Returns:
-            (4096, 256) in `dtype`, row by row.
+            (4096, 256) in `dtype`, row by row; of HQ-SAM (4096, 768).
         """
         scaled = self.normalise(resize(pixels.to(self.device), frame.scaled_size))
         if margin is not None:

@@ -139,7 +139,9 @@ class Attention:
 
 @plain_arithmetic
 def attention_of(image: OpenImage, prompt: Prompt) -> Attention:
-    """The attention for the mask that `segment` answers. Raises PromptError and ClosedError as that does."""
+    """The attention for the mask that `segment` answers. Raises PromptError and ClosedError as that does, and
+    SettingsError for a family with another decoder."""
+    image._network.check_plain("attention")
     frame, works = image.frame, (partial(image.segment_many, [prompt]), partial(_traced, image, prompt))
     is_cpu = image._network.sam.device.type == "cpu"  # where each is work for one thread, helped by those that idle
     (mask,), found = crew().map(_call, works) if is_cpu else map(_call, works)

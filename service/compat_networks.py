@@ -97,6 +97,7 @@ def network_of(model: object) -> Network:
         WeightsError: anything else, or a CheckpointError for a module that is not plain SAM.
     """
     if isinstance(model, Segmenter):
+        model._network.check_plain("SamPredictor")
         return SegmenterNetwork(model)
     parts = ("image_encoder", "prompt_encoder", "mask_decoder", "device")
     if isinstance(model, nn.Module) and all(hasattr(model, name) for name in parts):
@@ -109,6 +110,9 @@ def _weights_of(module: nn.Module) -> tuple[dict[str, Tensor], Architecture]:
     pixels = {name: getattr(module, name) for name in ("pixel_mean", "pixel_std") if hasattr(module, name)}
     try:
         named = unwrap({**module.state_dict(), **pixels})
-        return named, recognise(named)
+        architecture = recognise(named)
     except CheckpointError as error:
         raise CheckpointError(f"a {type(module).__name__} module: {error}") from error
+    if architecture.is_hq:
+        raise CheckpointError(f"a {type(module).__name__} module: it is HQ-SAM; give it to Segmenter instead")
+    return named, architecture

@@ -19,14 +19,14 @@ from .files import write_atomic
 from .images import MAX_PIXELS, Picture
 
 FAMILY = "sam"
-SHAPE = (GRID * GRID, 256)
+PLACES = GRID * GRID
 
 
 @dataclass(frozen=True, eq=False)
 class SavedEmbedding:
     """What an embedding file holds.
 
-    tokens: (4096, 256), row by row. image_digest: the picture's (`Picture.digest`).
+    tokens: (4096, C), row by row; C is the model's (256 of SAM). image_digest: the picture's (`Picture.digest`).
     """
 
     tokens: Tensor
@@ -63,8 +63,8 @@ def pack_embedding(tokens: Tensor, frame: Frame, picture: Picture, provenance: M
     return save({"tokens": tokens.cpu().contiguous()}, {"clickmask": json.dumps(about)})
 
 
-def read_embedding(path: str | os.PathLike[str]) -> SavedEmbedding:
-    """Read an embedding file.
+def read_embedding(path: str | os.PathLike[str], channels: int) -> SavedEmbedding:
+    """Read an embedding file, of a model with so many channels.
 
     Raises:
         EmbeddingError: missing, damaged, or not an embedding of this family; the message names the file.
@@ -84,8 +84,9 @@ def read_embedding(path: str | os.PathLike[str]) -> SavedEmbedding:
         raise EmbeddingError(f"{path}: not an embedding written by clickmask") from error
     if about.get("family") != FAMILY:
         raise EmbeddingError(f"{path}: an embedding of family {about.get('family')!r}, expected {FAMILY!r}")
-    if tuple(tokens.shape) != SHAPE or not torch.is_floating_point(tokens) or not bool(torch.isfinite(tokens).all()):
-        raise EmbeddingError(f"{path}: expected finite tokens of shape {SHAPE}, got {tuple(tokens.shape)}")
+    shape = (PLACES, channels)
+    if tuple(tokens.shape) != shape or not torch.is_floating_point(tokens) or not bool(torch.isfinite(tokens).all()):
+        raise EmbeddingError(f"{path}: expected finite tokens of shape {shape}, got {tuple(tokens.shape)}")
     x0, y0, x1, y1 = frame.window
     inside = 0 <= x0 < x1 <= frame.width and 0 <= y0 < y1 <= frame.height
     if not inside or frame.width * frame.height > MAX_PIXELS:

@@ -11,7 +11,8 @@ import numpy as np
 from torch import Tensor
 
 from ..models.errors import ClosedError, ImageError
-from ..models.frame import Frame
+from ..models.frame import GRID, Frame
+from ..models.transformer import CHANNELS
 from .answering import ask_together, segment_each
 from .attention import Attention, attention_of
 from .embeddings import pack_embedding, write_embedding
@@ -75,7 +76,7 @@ class OpenImage(Searchable):
 
     def embedding(self) -> np.ndarray:
         """(256, 64, 64) float32: the image encoder's output, as segment_anything lays it out."""
-        return self._open_tokens().float().cpu().numpy().T.reshape(256, 64, 64).copy()
+        return self._open_tokens()[:, :CHANNELS].float().cpu().numpy().T.reshape(CHANNELS, GRID, GRID).copy()
 
     def click(self, x: float, y: float) -> Mask:
         """The best mask for one foreground point (image frame). Raises PromptError for a point outside."""
@@ -129,6 +130,7 @@ class OpenImage(Searchable):
             SettingsError: another min_confidence. ClosedError: the image was closed.
         """
         check_confidence(min_confidence)
+        self._network.check_plain("subject")
         return find(
             self._network.sam, self._open_tokens(), self._frame, self.refined("off").segment_many, min_confidence
         )

@@ -93,6 +93,7 @@ class Searchable:
     def looking(self, search: Search) -> Looking:
         """A search to be taken step by step; `proposed` makes of it what `proposals` gives."""
         self._open_tokens()
+        self._network.check_plain("everything")
         keeps_cut = search.tile_for(self._frame.window_size) is not None
         return Looking(self._network.sam, self._encoded, self._frame, search, keeps_cut=keeps_cut)
 

@@ -16,7 +16,7 @@ from ..models.checkpoints import Source, load_checkpoint
 from ..models.download import Progress
 from ..models.errors import ClickmaskError, EmbeddingError, ImageError, SettingsError
 from ..models.facts import Facts
-from ..models.frame import Frame
+from ..models.frame import GRID, Frame
 from ..models.precision import build_sam, choose_device
 from ..models.sam import Sam
 from .cache import cache_folder
@@ -191,6 +191,16 @@ class Segmenter:
                     yield image
                     del image  # while the next one is encoded, only the caller may still hold it
 
+    @property
+    def channels(self) -> int:
+        """Numbers in the embedding of a patch: 256 of SAM."""
+        return self._network.sam.channels
+
+    @property
+    def embedding_bytes(self) -> int:
+        """How much memory an encoded image takes, in float32."""
+        return GRID**2 * self.channels * 4
+
     def load_embedding(self, path: str | os.PathLike[str], *, image: object = None) -> OpenImage:
         """An image from its saved embedding, without encoding it.
 
@@ -201,7 +211,7 @@ class Segmenter:
         Raises:
             EmbeddingError: the file is no embedding, or one of another model or of another image.
         """
-        saved = read_embedding(path)
+        saved = read_embedding(path, self.channels)
         if saved.provenance.get("digest") != self._network.digest:
             raise EmbeddingError(
                 f"{path}: made with model {saved.provenance.get('model')} ({saved.provenance.get('digest')}), "

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from starlette.types import Send
 
-from ...models.errors import ClickmaskError, ImageError, PromptError
+from ...models.errors import ClickmaskError, ImageError, PromptError, SettingsError
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -54,6 +54,8 @@ def from_clickmask(error: ClickmaskError, *, field: str | None = None) -> ApiErr
         return ApiError(422, "bad_image", str(error), field=field)
     if isinstance(error, PromptError):
         return ApiError(422, "bad_prompt", str(error), field=field)
+    if isinstance(error, SettingsError):
+        return ApiError(422, "not_supported", str(error), field=field)
     return ApiError(500, "internal", "the server could not do this; its log, under this request's id, says why")
 
 

@@ -85,6 +85,7 @@ class Service:
         self._pictures: Flights[Picture] = Flights()
         self._watch()
         kept = ("model", "digest", "precision", "fit", "refine")
+        self._embedding = segmenters[0].embedding_bytes
         self._model = repr([self.provenance[name] for name in kept])
 
     def _lanes_away(self, segmenter: Segmenter, encoders: Encoders) -> list[Lane]:
@@ -248,7 +249,8 @@ class Service:
 
     def _entry(self, key: str, caller: str, frame: Frame, data: bytes | None, parent: Entry | None) -> Entry:
         lane = parent.lane if parent else self.lanes.index(freest(self.lanes))
-        return Entry(key, caller, frame, data, parent, lane, asyncio.get_running_loop().create_future())
+        future = asyncio.get_running_loop().create_future()
+        return Entry(key, caller, frame, data, parent, lane, future, self._embedding)
 
     async def _decode_again(self, root: Entry) -> Picture:
         assert root.data is not None, "an image has its file"

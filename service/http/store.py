@@ -36,8 +36,8 @@ class Entry:
     """An image, or a window of one, of one caller.
 
     data: the encoded file; of a window None (its parent has it). frame: what part of the image is encoded.
-    lane: the number of the lane on whose device the embedding is. image: the embedding, once it is there. orientation:
-    the file's EXIF orientation, which has been applied.
+    lane: the number of the lane on whose device the embedding is. embedding: bytes that it takes. image: the embedding,
+    once it is there. orientation: the file's EXIF orientation, which has been applied.
     """
 
     key: str
@@ -47,6 +47,7 @@ class Entry:
     parent: Entry | None
     lane: int
     image: asyncio.Future[OpenImage]
+    embedding: int = EMBEDDING
     windows: set[str] = field(default_factory=set)
     orientation: int = 1
 
@@ -58,7 +59,7 @@ class Entry:
     @property
     def size(self) -> int:
         """Bytes it is charged with."""
-        return EMBEDDING + OVERHEAD + (len(self.data) if self.data else 0)
+        return self.embedding + OVERHEAD + (len(self.data) if self.data else 0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -84,9 +84,15 @@ def test_other_family_is_refused_by_name(names: tuple[str, ...], family: str) ->
         "mask_decoder.embedding_encoder.0.weight",
     ],
 )
-def test_hq_sam_is_refused_by_name_though_it_holds_all_of_sam(vit: State, name: str) -> None:
-    with pytest.raises(CheckpointError, match="HQ-SAM"):
+def test_parts_of_hq_sam_are_not_taken_for_sam(vit: State, name: str) -> None:
+    with pytest.raises(CheckpointError, match=r"HQ-SAM .* missing"):
         recognise({**vit, **_named(name)})
+
+
+def test_light_hq_sam_is_refused_by_name() -> None:
+    names = ("image_encoder.patch_embed.seq.0.c.weight", "mask_decoder.hf_token.weight")
+    with pytest.raises(CheckpointError, match="Light HQ-SAM"):
+        recognise(_named(*names))
 
 
 def test_strange_weights_are_told_what_was_expected_and_found() -> None:
