@@ -6,24 +6,36 @@ import { PatchSeen, placeOf, Seen } from './seen.js';
 const SMALLEST = 8; // pixels of the model frame to a place of the finest grid
 const MOST_KEPT = 500; // patches
 
+/** A prompt {points, labels, box, previous} as the API takes it. */
+export const requestOf = ({ points, labels, box, previous }) => ({
+  points,
+  labels,
+  ...(box && { box }),
+  ...(previous && { previous }),
+});
+
 export class AttentionAsker {
   #leaving = null; // AbortController of the question about a prompt
+  #leavingPatch = null; // of the one about a patch
   #patches = new Map(); // place -> PatchSeen
   #wanted = null; // the newest patch not asked about yet
-  #isAsking = false;
-  #epoch = 0;
 
-  /** on: {onSeen(Seen, Mask | null), onPatch(PatchSeen), onBusy(), onError(error)}. */
+  /** on: {onSeen(Seen, Mask), onPatch(PatchSeen), onBusy(), onError(error), onLost(): the earlier mask is gone}. */
   constructor(on) {
     this.on = on;
   }
 
   /** Whether an answer is awaited. */
   get isBusy() {
-    return this.#leaving !== null || this.#isAsking;
+    return this.isBusyWith('patch') || this.isBusyWith('looks');
   }
 
-  /** About a prompt {points, labels, box}: what its tokens looked at, and its mask. */
+  /** Whether one is awaited that this kind of choice shows. */
+  isBusyWith(kind) {
+    return (kind === 'patch' ? this.#leavingPatch : this.#leaving) !== null;
+  }
+
+  /** About a prompt {points, labels, box, previous, index}: what its tokens looked at, and its mask. */
   async ask(doc, source, prompt) {
     this.#leaving?.abort();
     this.#leaving = null;
@@ -34,15 +46,18 @@ export class AttentionAsker {
     try {
       const { remote } = doc;
       const call = (id) => askBoth(remote.api, id, prompt, leaving.signal);
-      const [answer, mask] = await remote.retelling(source, call, leaving.signal);
-      if (this.#leaving !== leaving) return;
-      this.#leaving = null;
-      this.on.onSeen(new Seen(answer), mask);
+      const [seen, mask] = await remote.retelling(source, call, leaving.signal);
+      if (this.#leaving === leaving) this.#end(() => this.on.onSeen(seen, mask));
     } catch (error) {
       if (this.#leaving !== leaving) return;
-      this.#leaving = null;
-      this.on.onError(error);
+      const isLost = prompt.previous && error.code === 'mask_gone';
+      this.#end(() => (isLost ? this.on.onLost() : this.on.onError(error)));
     }
+  }
+
+  #end(tell) {
+    this.#leaving = null;
+    tell();
   }
 
   /** About the patch at a point. */
@@ -54,31 +69,35 @@ export class AttentionAsker {
     else this.#next();
   }
 
-  /** The patches are another image's from here on. */
+  /** Another image, or none, is looked at from here on: what was asked before does not count. */
   forget() {
-    this.#epoch += 1;
-    this.#patches.clear();
+    this.#leaving?.abort();
+    this.#leavingPatch?.abort();
+    this.#leaving = null;
+    this.#leavingPatch = null;
     this.#wanted = null;
+    this.#patches.clear();
   }
 
   async #next() {
-    if (this.#isAsking || !this.#wanted) return;
+    if (this.#leavingPatch || !this.#wanted) return;
     const { doc, source, point } = this.#wanted;
-    const epoch = this.#epoch;
+    const leaving = new AbortController();
     this.#wanted = null;
-    this.#isAsking = true;
+    this.#leavingPatch = leaving;
     this.on.onBusy();
     try {
       const { remote } = doc;
-      const answer = await remote.retelling(source, (id) => remote.api.attention(id, { patch: point }));
-      if (epoch === this.#epoch) this.#take(new PatchSeen(answer, point));
+      const call = (id) => remote.api.attention(id, { patch: point }, leaving.signal);
+      const patch = new PatchSeen(await remote.retelling(source, call, leaving.signal), point);
+      if (this.#leavingPatch === leaving) this.#take(patch);
     } catch (error) {
-      this.on.onError(error);
-    } finally {
-      this.#isAsking = false;
-      this.on.onBusy();
-      this.#next();
+      if (this.#leavingPatch === leaving) this.on.onError(error);
     }
+    if (this.#leavingPatch !== leaving) return;
+    this.#leavingPatch = null;
+    this.on.onBusy();
+    this.#next();
   }
 
   #take(patch) {
@@ -88,13 +107,15 @@ export class AttentionAsker {
   }
 }
 
-/** The attention, and the mask that the click gives. */
-async function askBoth(api, id, { points, labels, box }, signal) {
-  const prompt = { points, labels, ...(box && { box }) };
+/** The attention, and the mask that the click gives: of several candidates the one that was picked, or the best. */
+async function askBoth(api, id, prompt, signal) {
+  const request = requestOf(prompt);
   const [answer, masks] = await Promise.all([
-    api.attention(id, prompt, signal),
-    api.masks(id, { objects: [prompt], scale: 'model', limit: 1 }, signal),
+    api.attention(id, request, signal),
+    api.masks(id, { objects: [request], scale: 'model' }, signal),
   ]);
-  const [best] = masks.objects[0];
-  return [answer, toMask(best, masks.raster, 'model')];
+  const results = masks.objects[0];
+  const picked = results.length > 1 ? results.find(({ index }) => index === prompt.index) : null;
+  const chosen = picked ? `mask ${1 + picked.index}` : answer.chosen;
+  return [new Seen({ ...answer, chosen }), toMask(picked ?? results[0], masks.raster, 'model')];
 }

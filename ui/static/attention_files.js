@@ -1,7 +1,8 @@
 /** What the Attention tab saves: the map over the photo, and the arrays. */
 
-import { drawHeat, heatOf } from './heat.js';
+import { requestOf } from './attention_asker.js';
 import { download } from './exports.js';
+import { drawHeat, heatOf } from './heat.js';
 
 const LONGEST = 2048; // side of the picture, pixels
 
@@ -20,8 +21,7 @@ export async function savePicture({ doc, map }) {
 
 /** All arrays of the prompt, or of the patch, as NumPy reads them. */
 export async function saveArrays({ doc, source, prompt, choice, patch }) {
-  const { points, labels, box } = prompt;
-  const request = choice.kind === 'patch' ? { patch: patch.asked } : { points, labels, ...(box && { box }) };
+  const request = choice.kind === 'patch' ? { patch: patch.asked } : requestOf(prompt);
   const blob = await doc.remote.retelling(source, (id) => doc.remote.api.attentionFile(id, request));
   download(`${doc.name}.attention.npz`, blob);
 }

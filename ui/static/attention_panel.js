@@ -20,11 +20,12 @@ const OWN = {
 
 export class AttentionPanel {
   #tokens = ''; // that the list was made of
+  #isSaving = false;
 
   /** tab: the AttentionTab. */
   constructor(tab) {
     this.tab = tab;
-    this.token = el('select', { name: 'token', onchange: () => tab.choose({ token: Number(this.token.value) }) });
+    this.token = el('select', { name: 'token', onchange: () => tab.choose({ token: this.#named(this.token.value) }) });
     this.layer = slider('layer', (value) => tab.choose({ [this.#layerName]: value }));
     this.head = slider('head', (value) => tab.choose({ head: value === 0 ? null : value - 1 }));
     this.matrix = new TokenMatrix(tab);
@@ -57,8 +58,10 @@ export class AttentionPanel {
     setText(this.about, isPatch ? aboutBlock(tab) : aboutToken(tab));
     const layers = isPatch ? (tab.patch?.blocks.length ?? 0) : (seen?.layers(choice.kind) ?? 0);
     this.layer.set(isPatch ? choice.block : choice.layer, layers - 1, layerText(tab));
-    this.head.set(choice.head === null ? 0 : choice.head + 1, heads, headText(choice, heads));
-    for (const one of [this.all, this.picture, this.arrays]) one.disabled = !map;
+    this.head.set(choice.head === null ? 0 : choice.head + 1, heads || -1, headText(choice, heads));
+    for (const one of [this.picture, this.arrays]) one.disabled = !map || this.#isSaving;
+    this.all.disabled = !map;
+    setText(this.arrays, this.#isSaving ? 'Saving…' : 'Save arrays (.npz)');
     this.clear.disabled = !prompt.points.length && !prompt.box;
     this.all.setAttribute('aria-pressed', String(tab.sheet.isOpen));
     this.matrix.draw();
@@ -85,14 +88,22 @@ export class AttentionPanel {
     this.token.value = String(choice.token);
   }
 
+  #named(number) {
+    return this.tab.seen?.tokens[number] ?? null;
+  }
+
   async #save(way) {
     const { tab } = this;
     tab.error.textContent = '';
+    this.#isSaving = true;
+    this.draw();
     try {
       await (await import('./attention_files.js'))[way](tab);
     } catch (error) {
       tab.error.textContent = error.message;
     }
+    this.#isSaving = false;
+    this.draw();
   }
 }
 

@@ -7,17 +7,17 @@ import { AttentionAsker } from './attention_asker.js';
 import { AttentionHand } from './attention_hand.js';
 import { AttentionPanel } from './attention_panel.js';
 import { AttentionSheet } from './attention_sheet.js';
-import { boxOf, pointsOf } from './chain.js';
+import { captionOf } from './attention_words.js';
+import { boxOf, lastAnswer, maskOf, pointsOf } from './chain.js';
 import { el, setText } from './dom.js';
 import { heatOf } from './heat.js';
 import { colourOf } from './palette.js';
-import { sharesOf } from './seen.js';
 import { Stage } from './stage.js';
 import { View } from './view.js';
 import { AttentionWalk } from './walk.js';
 
 const EXAMPLE = 'fig';
-const NOTHING = Object.freeze({ points: [], labels: [], box: null });
+const NOTHING = Object.freeze({ points: [], labels: [], box: null, previous: null, index: null });
 const MINE = colourOf(0);
 
 /** Start it in Gradio's element. options: {root}. The tab itself is `window.clickmaskAttention`. */
@@ -33,10 +33,11 @@ class AttentionTab {
   doc = null;
   prompt = NOTHING;
   source = null; // the window that was encoded by itself, null for the whole image
-  choice = { kind: 'looks', token: null, layer: 2, head: null, block: 2 };
   seen = null; // a Seen, of the prompt
   patch = null; // a PatchSeen, of the patch under the pointer
   map = null; // the one that is shown
+  waiting = null; // why the server keeps us waiting
+  #wished = { kind: 'looks', token: null, layer: 2, head: null, block: 2 }; // token: its name; null: the answer's
   #adopted = null; // what the Click tab had when it was last looked at
 
   constructor(element, root) {
@@ -45,8 +46,9 @@ class AttentionTab {
     this.asker = new AttentionAsker({
       onSeen: (seen, mask) => this.#took(seen, mask),
       onPatch: (patch) => this.#tookPatch(patch),
-      onBusy: () => this.#say(),
+      onBusy: () => this.say(),
       onError: (error) => this.#fail(error),
+      onLost: () => this.ask({ ...this.prompt, previous: null }),
     });
     this.#lay();
     this.stage = new Stage(this.canvas, this.view);
@@ -90,7 +92,7 @@ class AttentionTab {
     for (const part of [this.body, this.sheet.element, this.walk.element]) part.hidden = !doc;
     this.empty.hidden = Boolean(doc);
     if (doc?.size) this.#show(doc, news !== this.#adopted, clicked, making?.source ?? null);
-    else this.doc = null;
+    else this.#leave();
     this.#adopted = news;
     this.isStarted = true;
   }
@@ -98,12 +100,18 @@ class AttentionTab {
   #show(doc, isNew, clicked, source) {
     if (doc !== this.doc || isNew) {
       const isOther = doc !== this.doc || String(source) !== String(this.source);
+      if (isOther) this.#leave();
       Object.assign(this, { doc, source });
-      if (isOther) this.view.setImage(...doc.size);
-      if (isOther) this.#forget();
+      if (isOther) this.#frameView();
       this.ask(clicked);
+      if (isOther && this.choice.kind === 'patch') this.hand.pointAt(this.#middle());
     }
     this.stage.setPhoto(doc.bitmap);
+  }
+
+  #frameView() {
+    this.view.setImage(...this.doc.size);
+    if (this.source) this.view.showBox(this.source);
   }
 
   async #takeExample() {
@@ -111,44 +119,50 @@ class AttentionTab {
     await page.intake.takeExample(`${this.root}/page/examples/${EXAMPLE}.jpg`);
   }
 
-  /** Nothing is known of this photo yet. */
-  #forget() {
-    Object.assign(this, { patch: null, mask: null });
+  /** The photo is looked at no longer: nothing that was asked about it counts. */
+  #leave() {
+    Object.assign(this, { doc: null, seen: null, patch: null, mask: null });
+    this.error.textContent = '';
     this.hand.drop();
     this.asker.forget();
   }
 
-  /** Ask anew: the prompt is this. */
+  /** Ask anew: the prompt is this. What is shown stays until the answer comes. */
   ask(prompt) {
     this.prompt = prompt;
     this.error.textContent = '';
-    this.seen = null;
-    this.asker.ask(this.doc, this.source, this.prompt);
+    if (!prompt.points.length && !prompt.box) this.seen = null;
+    this.asker.ask(this.doc, this.source, prompt);
     this.draw();
   }
 
-  /** No points and no box. */
+  /** No points, no box, and the whole photo. */
   clear() {
+    const { doc } = this;
+    const isOther = this.source !== null;
+    if (isOther) this.#leave();
+    Object.assign(this, { doc, source: null });
+    if (isOther) this.#frameView();
     this.ask(NOTHING);
   }
 
   /** Something else is to be shown: {kind, token, layer, head, block}, in part. */
   choose(wishes) {
-    Object.assign(this.choice, wishes);
-    this.#fit();
+    Object.assign(this.#wished, wishes);
     if (this.choice.kind === 'patch' && !this.patch) this.hand.pointAt(this.#middle());
     this.draw();
   }
 
-  /** As it is chosen, or what comes nearest: kinds, prompts and blocks have layers, tokens and heads of their own. */
-  #fit() {
-    const { choice, seen, patch } = this;
-    if (seen) {
-      choice.token = choice.token in seen.tokens ? choice.token : seen.tokens.indexOf(seen.chosen);
-      if (choice.kind !== 'patch') choice.layer = Math.min(choice.layer, seen.layers(choice.kind) - 1);
-    }
-    if (patch) choice.block = Math.min(choice.block, patch.blocks.length - 1);
-    if (choice.head !== null && this.heads) choice.head = Math.min(choice.head, this.heads - 1);
+  /** What is chosen, or what comes nearest: kinds, prompts and blocks have layers, tokens and heads of their own. */
+  get choice() {
+    const { seen, patch } = this;
+    const { kind, token, layer, head, block } = this.#wished;
+    const own = { kind, token: null, layer, head, block: Math.min(block, (patch?.blocks.length ?? Infinity) - 1) };
+    if (seen) own.token = seen.tokens.indexOf(seen.tokens.includes(token) ? token : seen.chosen);
+    if (seen && kind !== 'patch') own.layer = Math.min(layer, seen.layers(kind) - 1);
+    const heads = kind === 'patch' ? patch?.blocks[own.block].weights.shape[0] : seen?.heads;
+    if (head !== null && heads) own.head = Math.min(head, heads - 1);
+    return own;
   }
 
   /** How many heads there are to choose from; 0 while that is not known. */
@@ -170,25 +184,24 @@ class AttentionTab {
     stage.setHeat(this.map && heatOf(this.map));
     const isPatch = choice.kind === 'patch';
     stage.setPrompts(isPatch ? null : prompt);
-    stage.setRubberBand(isPatch && patch ? patch.boxOf(choice.block) : null);
+    stage.setRubberBand(isPatch && patch ? patch.boxOf(choice.block) : this.source);
     stage.setCurrent(isPatch || !this.seen ? null : { mask: this.mask, colour: MINE });
     this.panel.draw();
     this.sheet.draw();
     this.walk.draw();
-    this.#say();
+    this.say();
   }
 
   #took(seen, mask) {
-    const isFirst = this.choice.token === null || !(this.choice.token in seen.tokens);
-    if (isFirst || seen.chosen !== this.chosenBefore) this.choice.token = seen.tokens.indexOf(seen.chosen);
-    Object.assign(this, { seen, mask, chosenBefore: seen.chosen });
-    this.#fit();
+    if (seen.chosen !== this.seen?.chosen) this.#wished.token = null;
+    Object.assign(this, { seen, mask });
+    this.error.textContent = '';
     this.draw();
   }
 
   #tookPatch(patch) {
     this.patch = patch;
-    this.#fit();
+    this.error.textContent = '';
     if (this.choice.kind === 'patch') this.draw();
   }
 
@@ -197,24 +210,16 @@ class AttentionTab {
     this.draw();
   }
 
-  #say() {
-    const { map, choice } = this;
-    const share = (value) => `${(100 * value).toPrecision(2)} %`;
-    if (map && choice.kind === 'listens') {
-      const { most } = sharesOf(map);
-      setText(this.caption, `How much each place listens to it: ${share(most)} at most.`);
-    } else if (map) {
-      const { picture, padding, most } = sharesOf(map);
-      const rest = padding > 0.0005 && choice.kind === 'looks' ? `, ${share(padding)} on the padding beyond it` : '';
-      const whole = choice.kind === 'patch' ? '' : `${share(picture)} of it is on the picture${rest}; `;
-      setText(this.caption, `Attention: ${whole}the brightest place has ${share(most)}.`);
-    } else setText(this.caption, this.asker.isBusy ? 'Asking…' : this.#hint());
-    this.element.toggleAttribute('data-busy', this.asker.isBusy);
+  /** The server keeps us waiting (an error), or no longer (null). */
+  wait(error) {
+    this.waiting = error?.message ?? null;
+    this.say();
   }
 
-  #hint() {
-    if (this.choice.kind === 'patch') return 'Point at a patch to see where it looks; a click keeps it.';
-    return 'Click something in the photo; right click, or Shift, for what it is not; drag for a box.';
+  /** What is shown, or awaited, in words. */
+  say() {
+    setText(this.caption, captionOf(this));
+    this.element.toggleAttribute('data-busy', this.asker.isBusy);
   }
 
   /** A point of the prompt, or the middle of what was encoded: where to begin. */
@@ -236,11 +241,18 @@ class AttentionTab {
 
 const middleOf = ([x0, y0, x1, y1]) => [(x0 + x1) / 2, (y0 + y1) / 2];
 
-const promptOf = (making) => ({
-  points: pointsOf(making).map(({ x, y }) => [x, y]),
-  labels: pointsOf(making).map(({ label }) => label),
-  box: boxOf(making),
-});
+/** What was asked last for an object, with the candidate that was picked. */
+function promptOf(making) {
+  const answer = lastAnswer(making);
+  const candidate = answer?.masks?.length > 1 ? maskOf(answer) : null;
+  return {
+    points: pointsOf(making).map(({ x, y }) => [x, y]),
+    labels: pointsOf(making).map(({ label }) => label),
+    box: boxOf(making),
+    previous: maskOf(answer?.question.previous)?.maskId ?? null,
+    index: candidate?.index ?? null,
+  };
+}
 
 /** The page of the Click tab, once it can be used. */
 async function started() {

@@ -155,11 +155,8 @@ class Page {
   previewMask = null;
   previewTimes = null;
 
-  /** Whether the page can be used. */
-  isStarted = false;
-
-  /** The Attention tab, once it is there: it shows the same photo. */
-  attention = null;
+  isStarted = false; // whether the page can be used
+  attention = null; // the Attention tab, once it is there: it shows the same photo
 
   /** Whether nothing is awaited: every question is answered, and every mask is there in full. */
   get isSettled() {
@@ -272,6 +269,7 @@ class Page {
   }
 
   #waiting(error) {
+    this.attention?.wait(error);
     if (error === null) this.toasts.drop('server');
     else
       this.toasts.say(`The server keeps us waiting (${error.message}). Your clicks are kept; it goes on by itself.`, {

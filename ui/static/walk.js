@@ -7,6 +7,7 @@ export class AttentionWalk {
   isOpen = false;
   step = 0;
   numbers = null; // what the steps are told from
+  fault = null; // why there are none
   #key = ''; // of the numbers
   #drawn = '';
 
@@ -34,18 +35,21 @@ export class AttentionWalk {
   /** Show step number `step`. */
   go(step) {
     this.step = Math.min(Math.max(step, 0), STEPS.length - 1);
-    this.#render();
+    if (this.fault) this.#key = ''; // once more
+    this.draw();
   }
 
   /** Bring it up to date: it follows the token, layer and head that are chosen. */
   draw() {
     const { seen, choice } = this.tab;
     if (!this.isOpen) return;
-    const layer = choice.kind === 'looks' ? choice.layer : seen ? seen.layers('looks') - 1 : 0;
-    const wish = { token: choice.token, layer, head: choice.head ?? 0 };
-    const key = seen ? JSON.stringify([this.tab.prompt, wish.layer, wish.head, this.tab.doc.id, this.tab.source]) : '';
-    if (key !== this.#key) this.#ask(key, wish);
-    else if (this.numbers && this.numbers.token !== wish.token) this.numbers = { ...this.numbers, token: wish.token };
+    const isLooking = choice.kind === 'looks' || !this.numbers;
+    const layer = choice.kind === 'looks' ? choice.layer : (this.numbers?.layer ?? 2);
+    const head = isLooking && choice.kind !== 'patch' ? (choice.head ?? 0) : (this.numbers?.head ?? 0);
+    const { prompt, doc, source } = this.tab;
+    const key = seen ? JSON.stringify([prompt, layer, head, doc.id, source]) : '';
+    if (key !== this.#key) this.#ask(key, { layer, head });
+    if (this.numbers) this.numbers.token = choice.token;
     this.#render();
   }
 
@@ -55,15 +59,14 @@ export class AttentionWalk {
   }
 
   async #ask(key, wish) {
+    Object.assign(this, { numbers: null, fault: null });
     this.#key = key;
-    this.numbers = null;
     if (!key) return;
     try {
       const numbers = await fetchWalk(this.tab, wish);
       if (this.#key === key) this.numbers = { ...numbers, token: this.tab.choice.token };
     } catch (error) {
-      if (this.#key === key) this.tab.error.textContent = error.message;
-      this.#key = '';
+      if (this.#key === key) this.fault = error.message;
     }
     this.#render();
   }
@@ -75,13 +78,13 @@ export class AttentionWalk {
     this.next.disabled = step === STEPS.length - 1;
     const { seen } = this.tab;
     if (!numbers) {
-      setText(this.about, seen ? 'Asking…' : NOTHING_YET);
+      setText(this.about, seen ? (this.fault ?? 'Asking…') : NOTHING_YET);
       this.content.replaceChildren();
       this.#drawn = '';
       return;
     }
-    const { layer, head, token } = numbers;
-    const who = `The token “${seen.tokens[token]}”, layer ${layer + 1}, head ${head + 1}`;
+    const { layer, head, token, tokens } = numbers;
+    const who = `The token “${tokens[token]}”, layer ${layer + 1}, head ${head + 1}`;
     setText(this.about, `${who}: choose others above.`);
     const drawn = JSON.stringify([this.#key, token, step]);
     if (drawn === this.#drawn) return;

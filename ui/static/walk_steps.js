@@ -4,6 +4,7 @@
  * (TinyViT); Kirillov et al. 2023, appendix A.
  */
 
+import { requestOf } from './attention_asker.js';
 import { arrayOf, columnOf, dot, part, rowOf } from './arrays.js';
 import { GRID } from './seen.js';
 
@@ -18,9 +19,8 @@ const SHOWN = 8; // numbers of a long row
 const CHANNELS = 16; // of a head
 
 /** The numbers for a {layer, head} of the tokens' looks at the image, in full precision. */
-export async function fetchWalk({ doc, source, prompt, seen, anchor }, { layer, head }) {
-  const { points, labels, box } = prompt;
-  const asked = { points, labels, ...(box && { box }), dtype: 'float32' };
+export async function fetchWalk({ doc, source, prompt, anchor }, { layer, head }) {
+  const asked = { ...requestOf(prompt), dtype: 'float32' };
   const name = `walk/token_to_image ${layer + 1}`;
   const named = (parts, before) => parts.map((one) => `${before}/${one}`);
   const ask = (request) => doc.remote.retelling(source, (id) => doc.remote.api.attention(id, request));
@@ -34,8 +34,10 @@ export async function fetchWalk({ doc, source, prompt, seen, anchor }, { layer, 
   return {
     layer,
     head,
-    tokens: seen.tokens,
-    chosen: seen.chosen,
+    tokens: all.tokens,
+    chosen: all.chosen,
+    where: prompt.points.length ? 'where you clicked' : 'in the middle of your box',
+    label: prompt.labels[0] ?? null, // of the first click
     place: placeOfPatch(patch),
     first: { ...take(patch, FIRST, 'first_layer'), corner: patch.corner },
     weights: part(arrayOf(own.arrays.token_to_image, own.dtype), layer),
@@ -60,7 +62,7 @@ export const STEPS = [
   { name: 'The mask', tell: tellMask },
 ];
 
-function tellPatches({ first, place }) {
+function tellPatches({ first, place, where }) {
   const { pixels, weights, bias, output } = first;
   const [count, channels] = weights.shape;
   const side = Math.sqrt(count / 3);
@@ -75,7 +77,7 @@ function tellPatches({ first, place }) {
       text:
         'The photo is scaled until its longer side has 1024 pixels, and divided into 64 × 64 patches of 16 × 16 ' +
         `pixels. ${how} At the encoder’s end each patch is 256 numbers: 4096 × 256 in all, the image embedding. ` +
-        `Below are the pixels where you clicked, in row ${place[0]}, column ${place[1]} of the patches.`,
+        `Below are the pixels ${where}, in row ${place[0]}, column ${place[1]} of the patches.`,
     },
     { formula: 'output = pixels · W + b' },
     {
@@ -144,7 +146,7 @@ function tellQueries(numbers) {
         { name: 'Their values', rows: rows(values), rowNames: shown.map(named), more },
       ],
     },
-    { text: 'The patches are those that it will look at most, and last the one that you clicked.' },
+    { text: `The patches are those that it will look at most, and last the one ${numbers.where}.` },
   ];
 }
 
@@ -233,7 +235,7 @@ function tellValues(numbers) {
   ];
 }
 
-function tellMask({ chosen, mask }) {
+function tellMask({ chosen, mask, where, label }) {
   const { filter, pixels, logits } = mask;
   const more = `the first ${SHOWN}`;
   return [
@@ -249,18 +251,25 @@ function tellMask({ chosen, mask }) {
     {
       tables: [
         { name: 'The filter (32)', rows: [filter.values.subarray(0, SHOWN)], more },
-        { name: 'The place that you clicked (32)', rows: [pixels.values.subarray(0, SHOWN)], more },
+        { name: `The place ${where} (32)`, rows: [pixels.values.subarray(0, SHOWN)], more },
       ],
     },
     {
       product: {
-        name: 'The logit where you clicked',
+        name: `The logit ${where}`,
         models: logits.values,
         compute: () => [dot(filter.values, pixels.values)],
       },
     },
-    { text: logits.values[0] > 0 ? 'Above 0: the mask has it.' : 'Not above 0: the mask leaves it out.' },
+    { text: verdictOf(logits.values[0] > 0, label) },
   ];
+}
+
+/** What the model says of the place, and what clickmask makes of it where the click says otherwise. */
+function verdictOf(isInside, label) {
+  const sign = isInside ? 'Above 0: by the model the mask has it.' : 'Not above 0: the model leaves it out.';
+  if (label === null || Boolean(label) === isInside) return sign;
+  return `${sign} Your click says otherwise, and clicks are law here: the mask shown was mended after it.`;
 }
 
 /** The places that the token looks at most, and the one that was clicked. */
