@@ -128,13 +128,8 @@ class Attention:
 
     @staticmethod
     def _of(layers: np.ndarray, layer: int, head: int | None) -> np.ndarray:
-        if not -len(layers) <= layer < len(layers):
-            raise PromptError(f"layer: expected 0 to {len(layers) - 1}, got {layer}")
-        if head is None:
-            return layers[layer].mean(0)
-        if not 0 <= head < layers.shape[1]:
-            raise PromptError(f"head: expected 0 to {layers.shape[1] - 1}, got {head}")
-        return layers[layer, head]
+        chosen = layers[whole("layer", layer, len(layers))]
+        return by_head(chosen, head)
 
 
 @plain_arithmetic
@@ -222,6 +217,18 @@ class _Walk(Mapping[str, np.ndarray]):
 
 def _array(tensor: Any) -> np.ndarray:
     return tensor.float().cpu().numpy()
+
+
+def whole(name: str, value: int, count: int) -> int:
+    """One of so many, from the end too where it is negative. Raises PromptError, which names it."""
+    if not isinstance(value, int | np.integer) or not -count <= value < count:
+        raise PromptError(f"{name}: expected 0 to {count - 1}, got {value!r}")
+    return int(value)
+
+
+def by_head(heads: np.ndarray, head: int | None) -> np.ndarray:
+    """(H, ...) -> one of them, or the mean of all. Raises PromptError."""
+    return heads.mean(0) if head is None else heads[whole("head", head, len(heads))]
 
 
 def over(places: np.ndarray, frame: Frame) -> np.ndarray:

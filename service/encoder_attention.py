@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from ..models.encoder_attention import PatchLook, Watched, watch
-from ..models.errors import OutputError, PromptError, SettingsError
+from ..models.errors import OutputError, SettingsError
 from ..models.frame import MODEL_SIDE, Frame
 from ..models.sam import plain_arithmetic
-from .attention import npz, over
+from .attention import by_head, npz, over, whole
 from .files import write_atomic
 from .prompts import Prompt, check_inside
 
@@ -67,17 +67,20 @@ class PatchAttention:
         Raises:
             PromptError: there is no such block or head.
         """
-        if not -len(self.blocks) <= block < len(self.blocks):
-            raise PromptError(f"block: expected 0 to {len(self.blocks) - 1}, got {block}")
-        chosen = self.blocks[block]
-        if head is not None and not 0 <= head < len(chosen.weights):
-            raise PromptError(f"head: expected 0 to {len(chosen.weights) - 1}, got {head}")
-        weights = chosen.weights.mean(0) if head is None else chosen.weights[head]
+        chosen = self.blocks[whole("block", block, len(self.blocks))]
+        weights = by_head(chosen.weights, head)
         side, (row, column) = MODEL_SIDE // chosen.stride, chosen.corner
         places = np.zeros((side, side), np.float32)
         there = places[row : row + weights.shape[0], column : column + weights.shape[1]]
         there[:] = weights[: there.shape[0], : there.shape[1]]
-        return over(places, self.frame)
+        heat = over(places, self.frame)
+        height, width = weights.shape
+        for axis, (first, count) in enumerate(((row, height), (column, width))):
+            step = chosen.stride * heat.shape[axis] / self.frame.scaled_size[1 - axis]  # pixels of the photo to a place
+            outside = np.ones(heat.shape[axis], bool)
+            outside[round(first * step) : round((first + count) * step)] = False
+            heat[(outside, slice(None)) if axis == 0 else (slice(None), outside)] = 0
+        return heat
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `arrays` and `described` as .npz, without pickles. Raises OutputError."""

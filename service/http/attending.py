@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 Arrays = dict[str, np.ndarray]
 _FIRST = ("queries", "keys", "values", "scores", "heard", "weights", "query", "bias")
 _HEADS = dict.fromkeys(TOP, 1) | dict.fromkeys(_FIRST, 0)  # which axis is that of the heads
+_WALK_BYTES = 64 << 20  # at most, of all arrays that are as long as the image whatever the prompt
+_PATCH_BYTES = 8 << 20  # at most, of a patch's arrays
+_LIGHT = 32 << 20  # bytes; more is a long job, which lets clicks go before
 _BY_PIXEL = ("walk/mask/pixels", "walk/mask/logits")
 
 
@@ -109,7 +112,6 @@ class Attending:
             service.store.unpin(entry)
         if request.head is not None:
             arrays = {name: _of_head(name, array, request.head) for name, array in arrays.items()}
-        ticket.add(3 * sum(array.nbytes for array in arrays.values()))
         if request.format == "npz":
             return await service.heavy(caller, partial(npz, described | arrays))
         fields = await service.heavy(caller, partial(_encoded, arrays, request.dtype))
@@ -125,10 +127,13 @@ class Attending:
         refine = "off" if service.provenance["refine"] == "off" else "clicks"
         asked = question(request, entry, service.store, service.settings.limits, refine=refine)
         names = request.arrays if request.arrays is not None or request.format == "npz" else list(TOP)
-        image = await service.embedding(entry, Rank.CLICK)
+        size = _most_bytes(names, len(asked.prompt.points) + 2)
+        ticket.add(3 * size)  # before the work is done: it is what keeps a caller from asking for it all at once
+        rank = Rank.CLICK if size <= _LIGHT else Rank.LONG
+        image = await service.embedding(entry, rank)
         pixel = None if request.at is None else _pixel(request.at, entry.frame)
         work = _AtPrompt(image.refined(refine), asked.prompt, names)
-        seen, arrays = await self._take(entry, ATTEND, Rank.CLICK, work, notes)
+        seen, arrays = await self._take(entry, ATTEND, rank, work, notes)
         if pixel is not None:
             arrays = {name: array[pixel] if name in _BY_PIXEL else array for name, array in arrays.items()}
         return {"tokens": seen.tokens, "chosen": seen.chosen, "score": seen.mask.score}, seen.described, arrays
@@ -140,6 +145,10 @@ class Attending:
         for name in ("points", "labels", "box", "previous"):
             if getattr(request, name):
                 raise ApiError(422, "bad_request", f"{name}: expected a prompt or a patch, got both", field=name)
+        if request.at is not None:
+            raise ApiError(422, "bad_request", "at: expected a prompt with it, whose mask has pixels", field="at")
+        check_inside(Prompt(points=[request.patch]), entry.frame)
+        ticket.add(_PATCH_BYTES)
         watched = self._service.store.watched_of(entry)
         notes["cache"] = "miss" if watched is None else "hit"
         watched = watched or await self._watching.join(entry.key, partial(self._watch, entry, ticket, notes))
@@ -149,7 +158,7 @@ class Attending:
         if names is None and request.format == "json":
             names = [f"{number}/weights" for number in range(len(found.blocks))]
         if names is not None:
-            arrays = {name: _named(name, arrays) for name in names}
+            arrays = {name: _named(name, arrays) for name in names if name != "rollout"}
         if request.rollout:
             arrays["rollout"] = await self._rollout(entry, watched, request.patch, notes)
         blocks = [
@@ -202,7 +211,16 @@ def _named_error(error: PromptError, place: str) -> ApiError:
     """What a call of ours calls points[0] is the request's patch, or `at`; its prompt was checked before."""
     field, _, reason = str(error).partition(": ")
     field = place if field == "points[0]" else field
-    return ApiError(422, "bad_prompt", f"{field}: {reason}", field=field)
+    code = "bad_request" if field == "arrays" else "bad_prompt"
+    return ApiError(422, code, f"{field}: {reason}", field=field)
+
+
+def _most_bytes(names: Sequence[str] | None, tokens: int) -> int:
+    """At most so many the arrays of those names (all, without names) have, for so many tokens of a prompt."""
+    attended = 4 * 8 * 4096 * (6 + tokens)  # an attention of all heads between tokens and image
+    if names is None:
+        return 12 * attended + _WALK_BYTES
+    return sum(3 * attended if name in TOP else max(attended, 4 * 256 * 256 * 32) for name in names)
 
 
 def _named(name: str, arrays: Arrays) -> np.ndarray:
@@ -218,7 +236,7 @@ def _of_head(name: str, array: np.ndarray, head: int) -> np.ndarray:
         array, axis = array.reshape(HEADS, -1, array.shape[-1]), 0
     elif part in ("query_projection", "query_bias"):  # (256, 8 d) and (8 d,): the columns that make its queries
         array, axis = array.reshape(*array.shape[:-1], HEADS, -1), array.ndim - 1
-    elif part in _HEADS and not (name.startswith("walk/") and part == "bias") and name != "first_layer/bias":
+    elif part in _HEADS and not name.startswith("first_layer/") and not (name.startswith("walk/") and part == "bias"):
         axis = _HEADS[part]
     else:
         return array

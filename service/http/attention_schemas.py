@@ -31,7 +31,7 @@ class AttentionRequest(ObjectPrompt):
     rollout: bool = Field(default=False, description="of the patch, too; of plain ViTs only, and slow on a CPU")
     arrays: Annotated[list[Name], Field(max_length=MOST_ARRAYS, fail_fast=True)] | None = Field(
         default=None,
-        description="by name, as in the .npz; else the weights, or all of them as npz",
+        description="by name, such as token_to_image, walk/mask/filter, 0/weights; else the weights, or all as npz",
     )
     head: Annotated[int, Field(ge=0, le=63)] | None = Field(
         default=None, description="that head alone, of each array that has heads: this axis is left out"

@@ -38,7 +38,8 @@ def tab(shown: Screen) -> Generator[Screen]:
     shown.take(PHOTO)
     _go(shown)
     shown.value(
-        "clickmaskAttention.clear(); clickmaskAttention.view.fit(); clickmaskAttention.sheet.isOpen = false;"
+        "document.querySelector('.cm-walk').open = false; clickmaskAttention.clear(); clickmaskAttention.view.fit();"
+        " clickmaskAttention.sheet.isOpen = false;"
         " clickmaskAttention.choose({ kind: 'looks', token: null, layer: 2, head: null, block: 2 })"
     )
     yield shown
@@ -68,6 +69,11 @@ def _at(tab: Screen, x: float, y: float) -> tuple[float, float]:
 def _click(tab: Screen, x: float, y: float, **how: Any) -> None:
     tab.page.mouse.click(*_at(tab, x, y), **how)
     _settle(tab)
+
+
+def _open_walk(tab: Screen) -> None:
+    tab.page.click(".cm-walk summary")
+    tab.wait("clickmaskAttention.walk.isOpen && clickmaskAttention.walk.numbers")
 
 
 def _settle(tab: Screen) -> None:
@@ -144,8 +150,7 @@ def test_the_walks_numbers_are_the_models_and_its_products_come_out(tab: Screen,
     _click(tab, *FIG)
     _slide(tab, "layer", 1)
     _slide(tab, "head", 4)
-    tab.page.click(".cm-walk summary")
-    tab.wait("clickmaskAttention.walk.numbers")
+    _open_walk(tab)
     seen = image.attention(_clicked(tab))
     number = seen.tokens.index(seen.chosen)
     walk = {name: seen.walk[f"token_to_image 2/{name}"] for name in ("queries", "keys", "scores", "heard", "output")}
@@ -172,7 +177,6 @@ def test_the_walks_numbers_are_the_models_and_its_products_come_out(tab: Screen,
     assert place == [25, 36] and "row 25, column 36" in texts[0]
     logit = seen.walk["mask/logits"][int(403.5 / 4), int(590.5 / 4)]
     assert _shown(logit) in texts[5] and "Above 0" in texts[5]
-    tab.page.click(".cm-walk summary")
 
 
 def _shown(value: float) -> str:
@@ -295,11 +299,91 @@ def test_of_a_close_up_it_tells_of_what_was_encoded(tab: Screen, image: OpenImag
     assert _near(_map(tab), seen.token_to_image[2, :, seen.tokens.index(seen.chosen)].mean(0))
 
 
+def test_clear_leaves_a_close_up_too(tab: Screen) -> None:
+    _go(tab, "Click")
+    tab.value("clickmask.view.showBox([540, 350, 660, 460])")
+    tab.wait("clickmask.bench.doc.windows.active")
+    tab.click(*FIG)
+    _go(tab)
+    _settle(tab)
+    tab.page.click("text=Clear clicks")
+    _click(tab, *LEAF)
+    assert tab.value("clickmaskAttention.map.frame.box") == [0, 0, 1024, 693]
+
+
+def test_the_candidate_that_was_picked_and_the_chain_of_clicks_are_taken_over(tab: Screen) -> None:
+    _go(tab, "Click")
+    tab.click(*FIG)
+    tab.press("3")
+    index = tab.value(
+        "(() => { const a = clickmask.bench.editor.making.answers.at(-1); return a.masks[a.picked].index })()"
+    )
+    _go(tab)
+    _settle(tab)
+    assert tab.value("clickmaskAttention.seen.chosen") == f"mask {1 + index}"
+    assert tab.value("clickmaskAttention.mask.index") == index
+    _go(tab, "Click")
+    tab.click(*LEAF)
+    area = tab.value("clickmask.bench.shownMask().area")
+    _go(tab)
+    tab.wait("clickmaskAttention.prompt.points.length === 2")
+    _settle(tab)
+    assert tab.value("clickmaskAttention.prompt.previous") and tab.value("clickmaskAttention.mask.area") == area
+
+
+def test_where_the_model_ignores_a_click_the_walk_says_so(tab: Screen) -> None:
+    tab.page.keyboard.down("Shift")
+    _click(tab, *FIG)
+    tab.page.keyboard.up("Shift")
+    _open_walk(tab)
+    tab.page.click(".cm-walk-steps button:has-text('The mask')")
+    text = tab.page.inner_text(".cm-walk-step")
+    inside = tab.value("clickmaskAttention.walk.numbers.mask.logits.values[0]") > 0
+    assert ("clicks are law here" in text) == inside and ("by the model the mask has it" in text) == inside
+
+
+def test_the_walk_keeps_its_head_while_patches_with_more_are_shown(tab: Screen) -> None:
+    _click(tab, *FIG)
+    _slide(tab, "head", 3)
+    _open_walk(tab)
+    tab.page.check("text=Where a patch looks")
+    tab.wait("clickmaskAttention.patch && !clickmaskAttention.asker.isBusy")
+    _slide(tab, "layer", 9)
+    _slide(tab, "head", 10)
+    tab.page.wait_for_timeout(300)
+    assert tab.value("clickmaskAttention.walk.numbers.head") == 2 and "head 3" in tab.page.inner_text(".cm-walk")
+
+
+def test_an_error_goes_with_the_next_answer_and_never_to_another_photo(tab: Screen) -> None:
+    tab.expect_refusals(500)
+    broken = {"error": {"code": "internal", "message": "of the fig"}}
+    tab.page.route("**/attention", lambda route: route.fulfill(status=500, json=broken))
+    tab.page.mouse.click(*_at(tab, *FIG))
+    tab.page.wait_for_selector(".cm-picture [role=alert]:has-text('of the fig')")
+    tab.page.unroute("**/attention")
+    _click(tab, *LEAF)
+    assert tab.page.inner_text(".cm-picture [role=alert]") == ""
+    held: list[Any] = []
+    tab.page.route("**/attention", lambda route: held.append(route))
+    tab.page.check("text=Where a patch looks")
+    tab.page.mouse.move(*_at(tab, 300, 200))
+    tab.page.wait_for_timeout(200)
+    _go(tab, "Click")
+    tab.take(OTHER)
+    _go(tab)
+    tab.page.unroute("**/attention")
+    assert held  # and was never answered
+    tab.page.mouse.move(*_at(tab, 300, 300))
+    tab.wait("clickmaskAttention.patch && !clickmaskAttention.asker.isBusy")
+    assert tab.page.inner_text(".cm-picture [role=alert]") == ""
+
+
 def test_without_a_photo_it_offers_an_example(shown: Screen) -> None:
     shown.reset()
     shown.page.click("role=tab[name=Attention]")
     shown.page.click("button:has-text('Take an example')")
     shown.wait("clickmaskAttention.doc?.name === 'fig.jpg' && clickmaskAttention.view.scale > 0.3")
+    shown.value("clickmaskAttention.choose({ kind: 'looks' })")
     _click(shown, *FIG)
     assert shown.page.locator(".cm-attention-body").is_visible()
 
@@ -313,8 +397,7 @@ def test_it_can_be_used_by_everybody_in_both_themes_and_on_a_telephone(
         _go(shown)
         _click(shown, *FIG)
         shown.page.click("button:has-text('All heads')")
-        shown.page.click(".cm-walk summary")
-        shown.wait("clickmaskAttention.walk.numbers")
+        _open_walk(shown)
         assert shown.value("document.documentElement.scrollWidth") <= 390
         found = Axe().run(
             shown.page, context=".cm-attention", options={"preload": False}
