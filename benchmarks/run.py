@@ -13,6 +13,8 @@ PROGRAMS = (
     "busy.py",
     "command_line.py",
     "everything.py",
+    "attention.py",
+    "big_models.py",
     "batch.py",
     "serve.py",
     "page.py",

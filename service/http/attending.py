@@ -220,7 +220,8 @@ def _most_bytes(names: Sequence[str] | None, tokens: int) -> int:
     attended = 4 * 8 * 4096 * (6 + tokens)  # an attention of all heads between tokens and image
     if names is None:
         return 12 * attended + _WALK_BYTES
-    return sum(3 * attended if name in TOP else max(attended, 4 * 256 * 256 * 32) for name in names)
+    longest = {name: 3 * attended for name in TOP} | {_BY_PIXEL[0]: 4 * LOW_RES**2 * 32}
+    return sum(longest.get(name, max(attended, 4 * 4096 * 256)) for name in names)
 
 
 def _named(name: str, arrays: Arrays) -> np.ndarray:
