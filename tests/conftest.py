@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -88,3 +88,51 @@ def tiny_sam_state() -> dict[str, Tensor]:
             if "pos_embed" in name or "rel_pos" in name:
                 tensor.normal_(std=0.1)
     return dict(state)
+
+
+@pytest.fixture(scope="session")
+def hq_original() -> Any:
+    """HQ-SAM as its original has it (package segment-anything-hq), seeded: a ViT of width 32 with 2 blocks, the second global."""
+    import warnings
+    from functools import partial
+
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # timm's deprecations
+        from segment_anything_hq.modeling import ImageEncoderViT, MaskDecoderHQ, PromptEncoder, TwoWayTransformer
+        from segment_anything_hq.modeling import Sam as HqSam
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(11)
+        encoder = ImageEncoderViT(
+            embed_dim=32,
+            depth=2,
+            num_heads=2,
+            out_chans=256,
+            norm_layer=partial(torch.nn.LayerNorm, eps=1e-6),  # pyright: ignore[reportArgumentType]
+            use_rel_pos=True,
+            window_size=14,
+            global_attn_indexes=(1,),
+        )
+        prompts = PromptEncoder(
+            embed_dim=256, image_embedding_size=(64, 64), input_image_size=(1024, 1024), mask_in_chans=16
+        )
+        transformer = TwoWayTransformer(depth=2, embedding_dim=256, mlp_dim=2048, num_heads=8)
+        decoder = MaskDecoderHQ(transformer_dim=256, transformer=transformer, num_multimask_outputs=3, vit_dim=32)
+        sam = HqSam(encoder, prompts, decoder).eval()
+        with torch.no_grad():
+            for name, tensor in sam.named_parameters():
+                if "pos" in name or "bias" in name:
+                    tensor.normal_(std=0.1)
+    return sam
+
+
+@pytest.fixture(scope="session")
+def hq_file(hq_original: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a checkpoint."""
+    import torch
+
+    path = tmp_path_factory.mktemp("hq") / "sam_hq_small.pth"
+    torch.save(hq_original.state_dict(), path)
+    return path

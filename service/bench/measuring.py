@@ -68,10 +68,11 @@ def uses(segmenter: Segmenter, load: float, wishes: Wishes, group: str, peer: Pe
         yield from _together(segmenter, photos[SIZES[0]], wishes, group)
     image = segmenter.open(photos[MIDDLE])
     yield from _clicking(image, wishes, group, peer)
-    search = segmenter.open(photos[SIZES[0]])
-    rounds = min(wishes.rounds, MOST_SEARCHES)
-    name = f"everything, {megapixels(SIZES[0])}"
-    yield from figures(group, {name: lambda: search.everything(points_per_side=GRID)}, rounds, warmup=0)
+    if not segmenter._checkpoint.architecture.is_hq:  # which does not search
+        search = segmenter.open(photos[SIZES[0]])
+        rounds = min(wishes.rounds, MOST_SEARCHES)
+        name = f"everything, {megapixels(SIZES[0])}"
+        yield from figures(group, {name: lambda: search.everything(points_per_side=GRID)}, rounds, warmup=0)
     yield Figure(group, "memory of all this, at most", "MB", (_peak(segmenter),))
 
 

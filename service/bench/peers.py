@@ -36,6 +36,8 @@ class Peer:
 def peer_of(segmenter: Segmenter) -> Peer | str:
     """The original of a segmenter's model; or, in words, what it takes to have it."""
     weights, device = segmenter._checkpoint, segmenter.provenance["device"]
+    if weights.architecture.is_hq:
+        return "of HQ-SAM none is measured"
     if weights.architecture.kind == "vit":
         return Peer(module_of(weights.architecture, weights.state), "segment_anything", device)
     if find_spec("mobile_sam") is None or find_spec("timm") is None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from clickmask import EmbeddingError, Mask, SamPredictor, Segmenter, SettingsError
 from clickmask.models.checkpoints import load_checkpoint
@@ -25,48 +23,8 @@ PHOTO = np.random.default_rng(4).integers(0, 256, (96, 160, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def original() -> Any:
-    """Its own network: a ViT of width 32 with 2 blocks, the second global."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # timm's deprecations
-        from segment_anything_hq.modeling import ImageEncoderViT, MaskDecoderHQ, PromptEncoder, TwoWayTransformer
-        from segment_anything_hq.modeling import Sam as HqSam
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(11)
-        encoder = ImageEncoderViT(
-            embed_dim=32,
-            depth=2,
-            num_heads=2,
-            out_chans=256,
-            norm_layer=partial(nn.LayerNorm, eps=1e-6),  # pyright: ignore[reportArgumentType]
-            use_rel_pos=True,
-            window_size=14,
-            global_attn_indexes=(1,),
-        )
-        prompts = PromptEncoder(
-            embed_dim=256, image_embedding_size=(64, 64), input_image_size=(1024, 1024), mask_in_chans=16
-        )
-        transformer = TwoWayTransformer(depth=2, embedding_dim=256, mlp_dim=2048, num_heads=8)
-        decoder = MaskDecoderHQ(transformer_dim=256, transformer=transformer, num_multimask_outputs=3, vit_dim=32)
-        sam = HqSam(encoder, prompts, decoder).eval()
-        with torch.no_grad():
-            for name, tensor in sam.named_parameters():
-                if "pos" in name or "bias" in name:
-                    tensor.normal_(std=0.1)
-    return sam
-
-
-@pytest.fixture(scope="module")
-def file(original: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("hq") / "sam_hq_small.pth"
-    torch.save(original.state_dict(), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def sam(file: Path) -> Sam:
-    return Sam(load_checkpoint(str(file), cache_dir=file.parent), torch.device("cpu"), torch.float32)
+def sam(hq_file: Path) -> Sam:
+    return Sam(load_checkpoint(str(hq_file), cache_dir=hq_file.parent), torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture(autouse=True)
@@ -90,18 +48,18 @@ class _Cpu:
 
 @pytest.mark.parametrize("multimask", [False, True])
 @pytest.mark.parametrize("with_mask", [False, True])
-def test_masks_and_scores_are_the_originals(original: Any, sam: Sam, multimask: bool, with_mask: bool) -> None:
+def test_masks_and_scores_are_the_originals(hq_original: Any, sam: Sam, multimask: bool, with_mask: bool) -> None:
     coords, labels = torch.tensor([[600.0, 200.0], [100.0, 350.0]]), torch.tensor([1, 0])
     earlier = torch.linspace(-6, 6, 256 * 256).view(256, 256) if with_mask else None
     prompt = PromptTensors.pack(coords, labels, None, earlier)
     tokens = sam.encode(torch.from_numpy(PHOTO), Frame.whole(160, 96))
     ((logits, scores),) = sam.decode(tokens, [prompt], multimask=multimask)
-    embedding, early = original.image_encoder(_square())
+    embedding, early = hq_original.image_encoder(_square())
     masks = None if earlier is None else earlier[None, None]
-    sparse, dense = original.prompt_encoder((coords[None], labels[None]), None, masks)
-    expected, score = original.mask_decoder(
+    sparse, dense = hq_original.prompt_encoder((coords[None], labels[None]), None, masks)
+    expected, score = hq_original.mask_decoder(
         image_embeddings=embedding,
-        image_pe=original.prompt_encoder.get_dense_pe(),
+        image_pe=hq_original.prompt_encoder.get_dense_pe(),
         sparse_prompt_embeddings=sparse,
         dense_prompt_embeddings=dense,
         multimask_output=multimask,
@@ -114,20 +72,20 @@ def test_masks_and_scores_are_the_originals(original: Any, sam: Sam, multimask: 
     torch.testing.assert_close(logits[best], expected[0, 0], rtol=0, atol=LOGITS)
 
 
-def test_the_file_is_known_for_what_it_is(file: Path) -> None:
-    architecture = load_checkpoint(str(file), cache_dir=file.parent).architecture
+def test_the_file_is_known_for_what_it_is(hq_file: Path) -> None:
+    architecture = load_checkpoint(str(hq_file), cache_dir=hq_file.parent).architecture
     assert (
         architecture.is_hq and architecture.variant is None and architecture.title.startswith("HQ-SAM ViT of its own")
     )
-    state = torch.load(file, weights_only=True)
+    state = torch.load(hq_file, weights_only=True)
     state.pop("mask_decoder.hf_mlp.layers.0.weight")
     with pytest.raises(CheckpointError, match=r"hf_mlp.*missing"):
         recognise(state)
 
 
-def test_it_goes_the_way_of_every_model(file: Path, tmp_path: Path) -> None:
+def test_it_goes_the_way_of_every_model(hq_file: Path, tmp_path: Path) -> None:
     """Clicks, boxes, chains, windows and saved embeddings, with masks of three candidates."""
-    segmenter = Segmenter(str(file), device="cpu", cache_dir=tmp_path)
+    segmenter = Segmenter(str(hq_file), device="cpu", cache_dir=tmp_path)
     image = segmenter.open(PHOTO)
     assert image.embedding().shape == (256, 64, 64) and "HQ-SAM" in segmenter.provenance["model"]
     three = image.candidates([(80, 40)])
@@ -144,14 +102,14 @@ def test_it_goes_the_way_of_every_model(file: Path, tmp_path: Path) -> None:
     assert image.encoder_attention().rollout(80, 40).shape == (64, 64)
 
 
-def test_bfloat16_gives_nearly_the_same(file: Path, tmp_path: Path) -> None:
-    ways = [Segmenter(str(file), device="cpu", precision=way, cache_dir=tmp_path) for way in ("float32", "bfloat16")]
+def test_bfloat16_gives_nearly_the_same(hq_file: Path, tmp_path: Path) -> None:
+    ways = [Segmenter(str(hq_file), device="cpu", precision=way, cache_dir=tmp_path) for way in ("float32", "bfloat16")]
     exact, quick = (way.open(PHOTO).segment(box=(10, 10, 90, 70)).logits.ravel() for way in ways)
     assert exact @ quick / np.linalg.norm(exact) / np.linalg.norm(quick) > 0.995
 
 
-def test_what_it_does_not_do_is_refused_by_name(file: Path, original: Any, tmp_path: Path) -> None:
-    segmenter = Segmenter(str(file), device="cpu", cache_dir=tmp_path)
+def test_what_it_does_not_do_is_refused_by_name(hq_file: Path, hq_original: Any, tmp_path: Path) -> None:
+    segmenter = Segmenter(str(hq_file), device="cpu", cache_dir=tmp_path)
     image = segmenter.open(PHOTO)
     for what, call in (
         ("everything", image.everything),
@@ -162,7 +120,7 @@ def test_what_it_does_not_do_is_refused_by_name(file: Path, original: Any, tmp_p
         with pytest.raises(SettingsError, match=f"{what}: HQ-SAM has masks for clicks and boxes alone"):
             call()
     with pytest.raises(CheckpointError, match="give it to Segmenter"):
-        SamPredictor(original)
+        SamPredictor(hq_original)
     plain = Segmenter(device="cpu", cache_dir=tmp_path)
     plain.open(PHOTO).save_embedding(tmp_path / "plain.safetensors")
     with pytest.raises(EmbeddingError, match=r"expected finite tokens of shape \(4096, 768\)"):

@@ -77,6 +77,14 @@ def test_everything_is_measured_and_told_in_three_ways(little: None, model: str,
     assert "click, plain" in texts and "segment_anything" in texts and model in texts
 
 
+def test_of_hq_sam_all_but_everything_is_measured(little: None, hq_file: Path) -> None:
+    told = CliRunner().invoke(app, ["bench", "--model", str(hq_file), "--rounds", "1", "--compare", "--json", "-"])
+    assert told.exit_code == 0, told.output
+    names = [figure["name"] for figure in json.loads(told.stdout)["figures"]]
+    assert names == [name for name in NAMES if not name.startswith("everything")]
+    assert "of HQ-SAM none is measured" in told.stderr
+
+
 def test_json_alone_goes_to_standard_output(little: None, model: str) -> None:
     told = CliRunner().invoke(app, ["bench", "--model", model, "--rounds", "1", "--json", "-", "-q", "--device", "cpu"])
     assert told.exit_code == 0 and len(json.loads(told.stdout)["figures"]) == 13 and not told.stderr
