@@ -92,7 +92,7 @@ def tiny_sam_state() -> dict[str, Tensor]:
 
 @pytest.fixture(scope="session")
 def hq_original() -> Any:
-    """HQ-SAM as its original has it (package segment-anything-hq), seeded: a ViT of width 32 with 2 blocks, the second global."""
+    """HQ-SAM as its original has it (package segment-anything-hq), seeded: width 32, 2 blocks, the second global."""
     import warnings
     from functools import partial
 
