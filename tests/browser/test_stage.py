@@ -145,7 +145,7 @@ def test_an_object_in_the_making_stays_until_it_is_shown_as_finished(stage: Page
         stage.close();
         const { Stage } = await import("./stage.js");
         window.stage = new Stage(element, view, rasters);
-        const current = element.querySelectorAll("canvas")[2];
+        const current = element.querySelectorAll("canvas")[3];
         const frames = async () => {
             for (let i = 0; i < 3; i += 1) await new Promise(requestAnimationFrame);
             return current.style.display;
