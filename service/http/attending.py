@@ -128,7 +128,7 @@ class Attending:
         asked = question(request, entry, service.store, service.settings.limits, refine=refine)
         names = request.arrays if request.arrays is not None or request.format == "npz" else list(TOP)
         size = _most_bytes(names, len(asked.prompt.points) + 2)
-        ticket.add(3 * size)  # before the work is done: it is what keeps a caller from asking for it all at once
+        _take_room(ticket, 3 * size, service.settings.limits.queue_bytes)
         rank = Rank.CLICK if size <= _LIGHT else Rank.LONG
         image = await service.embedding(entry, rank)
         pixel = None if request.at is None else _pixel(request.at, entry.frame)
@@ -197,6 +197,14 @@ class Attending:
             piece.cancel()
         notes["decode_ms"] = round(notes.get("decode_ms", 0.0) + 1000 * done.ran, 1)
         return done.value
+
+
+def _take_room(ticket: Ticket, size: int, most: int) -> None:
+    """Before the work is done: it is what keeps a caller from asking for it all at once."""
+    if size > most:
+        message = f"arrays: they may take {size} bytes, at most {most} in a request: ask for fewer by name"
+        raise ApiError(422, "too_many", message, field="arrays")
+    ticket.add(size)
 
 
 def _pixel(point: tuple[float, float], frame: Frame) -> tuple[int, int]:
