@@ -261,3 +261,9 @@ def test_notebook_shows_a_png_while_the_photo_is_there(strip_segmenter: Segmente
     assert cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR).shape == (32, 512, 3)
     image.close()
     assert image._repr_png_() is None  # the notebook then shows repr(image)
+
+
+def test_two_hundred_repeats_give_the_same_bits(strip_segmenter: Segmenter, strip: np.ndarray) -> None:
+    image = strip_segmenter.open(strip)
+    first = image.click(600, 30).logits
+    assert all(np.array_equal(image.click(600, 30).logits, first) for _ in range(200))
