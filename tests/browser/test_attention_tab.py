@@ -10,8 +10,11 @@ import cv2
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from page_server import serving
 from playwright.sync_api import Browser, Download
+from safetensors.torch import save_file
 from screen import PHOTOS, Screen, screen
+from torch import Tensor
 
 from clickmask import OpenImage, Segmenter
 
@@ -386,6 +389,29 @@ def test_without_a_photo_it_offers_an_example(shown: Screen) -> None:
     shown.value("clickmaskAttention.choose({ kind: 'looks' })")
     _click(shown, *FIG)
     assert shown.page.locator(".cm-attention-body").is_visible()
+
+
+def test_of_a_plain_vit_all_blocks_are_put_together_for_a_patch_that_is_kept(
+    browser: Browser, tiny_sam_state: dict[str, Tensor], tmp_path: Path
+) -> None:
+    path = tmp_path / "tiny.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in tiny_sam_state.items()}, path)
+    image = Segmenter(str(path)).open(PHOTO)
+    with serving(tmp_path, ["--model", str(path)]) as served, screen(browser, served.url) as shown:
+        shown.take(PHOTO)
+        _go(shown)
+        shown.page.check("text=Where a patch looks")
+        shown.wait("clickmaskAttention.patch && !clickmaskAttention.asker.isBusy")
+        _slide(shown, "layer", 2)  # of two blocks the first and the second, and both
+        assert (
+            "attention rollout" in shown.page.inner_text(".cm-panel") and shown.value("clickmaskAttention.map") is None
+        )
+        assert "Click a patch" in shown.page.inner_text(".cm-caption")
+        shown.page.mouse.click(*_at(shown, 300, 200))
+        shown.wait("clickmaskAttention.map && !clickmaskAttention.asker.isBusy")
+        x, y = shown.value("clickmaskAttention.patch.asked")
+        assert abs(x - 300) < 2 and _near(_map(shown), image.encoder_attention().rollout(x, y))
+        assert shown.page.locator(".cm-panel input[name=head]").is_hidden()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

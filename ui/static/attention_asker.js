@@ -1,5 +1,6 @@
 /** Asks what was looked at: the newest prompt wins, and of patches one question is under way, the newest after it. */
 
+import { arrayOf } from './arrays.js';
 import { toMask } from './asking.js';
 import { PatchSeen, placeOf, Seen } from './seen.js';
 
@@ -17,10 +18,12 @@ export const requestOf = ({ points, labels, box, previous }) => ({
 export class AttentionAsker {
   #leaving = null; // AbortController of the question about a prompt
   #leavingPatch = null; // of the one about a patch
+  #leavingRollout = null; // of the one about all blocks together
   #patches = new Map(); // place -> PatchSeen
   #wanted = null; // the newest patch not asked about yet
 
-  /** on: {onSeen(Seen, Mask), onPatch(PatchSeen), onBusy(), onError(error), onLost(): the earlier mask is gone}. */
+  /** on: {onSeen(Seen, Mask), onPatch(PatchSeen), onBusy(), onError(error), onLost(): the earlier mask is gone,
+   * onRollout(PatchSeen)}. */
   constructor(on) {
     this.on = on;
   }
@@ -32,7 +35,7 @@ export class AttentionAsker {
 
   /** Whether one is awaited that this kind of choice shows. */
   isBusyWith(kind) {
-    return (kind === 'patch' ? this.#leavingPatch : this.#leaving) !== null;
+    return (kind === 'patch' ? (this.#leavingPatch ?? this.#leavingRollout) : this.#leaving) !== null;
   }
 
   /** About a prompt {points, labels, box, previous, index}: what its tokens looked at, and its mask. */
@@ -69,12 +72,34 @@ export class AttentionAsker {
     else this.#next();
   }
 
+  /** About all blocks together, of a patch that is kept: it takes seconds, so one at a time, the newest. */
+  async rollOut(doc, source, patch) {
+    this.#leavingRollout?.abort();
+    const leaving = new AbortController();
+    this.#leavingRollout = leaving;
+    this.on.onBusy();
+    try {
+      const { remote } = doc;
+      const request = { patch: patch.asked, rollout: true, arrays: [] };
+      const call = (id) => remote.api.attention(id, request, leaving.signal);
+      const { arrays, dtype } = await remote.retelling(source, call, leaving.signal);
+      patch.rollout = arrayOf(arrays.rollout, dtype).values;
+    } catch (error) {
+      if (this.#leavingRollout === leaving) this.on.onError(error);
+    }
+    if (this.#leavingRollout !== leaving) return;
+    this.#leavingRollout = null;
+    this.on.onRollout(patch);
+  }
+
   /** Another image, or none, is looked at from here on: what was asked before does not count. */
   forget() {
     this.#leaving?.abort();
     this.#leavingPatch?.abort();
+    this.#leavingRollout?.abort();
     this.#leaving = null;
     this.#leavingPatch = null;
+    this.#leavingRollout = null;
     this.#wanted = null;
     this.#patches.clear();
   }

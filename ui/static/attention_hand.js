@@ -6,14 +6,14 @@ const MARKER = 9; // CSS pixels around a point's middle that are the point
 const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export class AttentionHand {
-  #isPinned = false; // the patch stays, wherever the pointer goes
+  isPinned = false; // the patch stays, wherever the pointer goes
   #cursor = null; // where the arrows have come to
 
   /** tab: the AttentionTab. */
   constructor(tab) {
     this.tab = tab;
     this.gestures = new Gestures(tab.canvas, tab.view, {
-      hover: (point) => !this.#isPinned && this.pointAt(point),
+      hover: (point) => !this.isPinned && this.pointAt(point),
       leave: () => {},
       click: (point, how) => this.#click(point, how),
       double: () => {},
@@ -34,7 +34,7 @@ export class AttentionHand {
 
   /** The photo is another. */
   drop() {
-    this.#isPinned = false;
+    this.isPinned = false;
     this.#cursor = null;
   }
 
@@ -60,8 +60,9 @@ export class AttentionHand {
   /** A click keeps a patch; on the one that is kept, it lets go. */
   #pin(point) {
     const { patch, choice } = this.tab;
-    this.#isPinned = !(this.#isPinned && patch && isWithin(point, patch.boxOf(choice.block)));
+    this.isPinned = !(this.isPinned && patch && isWithin(point, patch.boxOf(choice.block)));
     this.pointAt(point);
+    this.tab.draw();
   }
 
   #drag(kind, phase, from, to, marker) {
@@ -97,7 +98,7 @@ export class AttentionHand {
     event.preventDefault();
     const [x0, y0, x1, y1] = patch.boxOf(choice.block);
     const [x, y] = this.#cursor ?? [(x0 + x1) / 2, (y0 + y1) / 2];
-    this.#isPinned = true;
+    this.isPinned = true;
     this.pointAt([x + way[0] * (x1 - x0), y + way[1] * (y1 - y0)]);
   }
 

@@ -56,7 +56,7 @@ export class AttentionPanel {
     this.tokenRow.hidden = isPatch || !seen;
     this.#drawTokens();
     setText(this.about, isPatch ? aboutBlock(tab) : aboutToken(tab));
-    const layers = isPatch ? (tab.patch?.blocks.length ?? 0) : (seen?.layers(choice.kind) ?? 0);
+    const layers = isPatch ? (tab.patch?.choices ?? 0) : (seen?.layers(choice.kind) ?? 0);
     this.layer.set(isPatch ? choice.block : choice.layer, layers - 1, layerText(tab));
     this.head.set(choice.head === null ? 0 : choice.head + 1, heads || -1, headText(choice, heads));
     for (const one of [this.picture, this.arrays]) one.disabled = !map || this.#isSaving;
@@ -128,7 +128,8 @@ function slider(name, take) {
 export function layerText({ choice, patch, seen }) {
   if (choice.kind === 'patch') {
     const block = patch?.blocks[choice.block];
-    return block ? `Block ${choice.block + 1} of ${patch.blocks.length}: ${block.name}` : '';
+    if (!block) return patch ? 'All blocks together: attention rollout' : '';
+    return `Block ${choice.block + 1} of ${patch.blocks.length}: ${block.name}`;
   }
   if (!seen) return '';
   return layerName(choice.kind, choice.layer, seen.layers(choice.kind));
@@ -151,7 +152,7 @@ function aboutToken({ seen, choice }) {
 
 function aboutBlock({ patch, choice }) {
   const block = patch?.blocks[choice.block];
-  if (!block) return '';
+  if (!block) return patch ? 'How much the patch has of each place after all blocks (Abnar and Zuidema 2020).' : '';
   const [, height, width] = block.weights.shape;
   const reach = height * block.stride >= 1024 ? 'the whole picture' : `a window of ${width} × ${height} patches`;
   return `It looks at ${reach}, each ${block.stride} × ${block.stride} pixels.`;

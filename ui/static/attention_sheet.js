@@ -27,7 +27,7 @@ export class AttentionSheet {
   draw() {
     const { tab } = this;
     const { kind, token, block } = tab.choice;
-    this.element.hidden = !this.isOpen || !tab.map;
+    this.element.hidden = !this.isOpen || !tab.map || tab.isRollout;
     if (this.element.hidden) return;
     const of = kind === 'patch' ? [tab.patch, block] : [tab.seen, kind, token];
     if (!this.#shown || of.some((part, n) => part !== this.#shown[n])) this.#fill();

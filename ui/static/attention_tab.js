@@ -38,6 +38,7 @@ class AttentionTab {
   map = null; // the one that is shown
   waiting = null; // why the server keeps us waiting
   #wished = { kind: 'looks', token: null, layer: 2, head: null, block: 2 }; // token: its name; null: the answer's
+  #rolling = null; // the patch whose blocks are put together
   #adopted = null; // what the Click tab had when it was last looked at
 
   constructor(element, root) {
@@ -48,6 +49,7 @@ class AttentionTab {
       onPatch: (patch) => this.#tookPatch(patch),
       onBusy: () => this.say(),
       onError: (error) => this.#fail(error),
+      onRollout: () => this.draw(),
       onLost: () => this.ask({ ...this.prompt, previous: null }),
     });
     this.#lay();
@@ -157,17 +159,17 @@ class AttentionTab {
   get choice() {
     const { seen, patch } = this;
     const { kind, token, layer, head, block } = this.#wished;
-    const own = { kind, token: null, layer, head, block: Math.min(block, (patch?.blocks.length ?? Infinity) - 1) };
+    const own = { kind, token: null, layer, head, block: Math.min(block, (patch?.choices ?? Infinity) - 1) };
     if (seen) own.token = seen.tokens.indexOf(seen.tokens.includes(token) ? token : seen.chosen);
     if (seen && kind !== 'patch') own.layer = Math.min(layer, seen.layers(kind) - 1);
-    const heads = kind === 'patch' ? patch?.blocks[own.block].weights.shape[0] : seen?.heads;
+    const heads = kind === 'patch' ? patch?.headsOf(own.block) : seen?.heads;
     if (head !== null && heads) own.head = Math.min(head, heads - 1);
     return own;
   }
 
   /** How many heads there are to choose from; 0 while that is not known. */
   get heads() {
-    if (this.choice.kind === 'patch') return this.patch?.blocks[this.choice.block]?.weights.shape[0] ?? 0;
+    if (this.choice.kind === 'patch') return this.patch?.headsOf(this.choice.block) ?? 0;
     return this.seen?.heads ?? 0;
   }
 
@@ -183,6 +185,7 @@ class AttentionTab {
     this.map = this.mapFor();
     stage.setHeat(this.map && heatOf(this.map));
     const isPatch = choice.kind === 'patch';
+    if (this.isRollout && !patch.rollout && this.hand.isPinned && patch !== this.#rolling) this.#rollOut();
     stage.setPrompts(isPatch ? null : prompt);
     stage.setRubberBand(isPatch && patch ? patch.boxOf(choice.block) : this.source);
     stage.setCurrent(isPatch || !this.seen ? null : { mask: this.mask, colour: MINE });
@@ -190,6 +193,16 @@ class AttentionTab {
     this.sheet.draw();
     this.walk.draw();
     this.say();
+  }
+
+  /** Whether all blocks together are chosen. */
+  get isRollout() {
+    return this.choice.kind === 'patch' && this.patch !== null && !this.patch.blocks[this.choice.block];
+  }
+
+  #rollOut() {
+    this.#rolling = this.patch;
+    this.asker.rollOut(this.doc, this.source, this.patch);
   }
 
   #took(seen, mask) {

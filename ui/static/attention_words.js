@@ -3,10 +3,11 @@
 import { sharesOf } from './seen.js';
 
 /** What the map shows; else what is awaited, or what can be done. */
-export function captionOf({ map, choice, asker, waiting, source }) {
+export function captionOf({ map, choice, asker, waiting, source, isRollout }) {
   if (asker.isBusy && waiting) return `The server keeps us waiting (${waiting}); it goes on by itself.`;
   if (map) return aboutMap(map, choice.kind);
-  if (asker.isBusyWith(choice.kind)) return 'Asking…';
+  if (asker.isBusyWith(choice.kind)) return isRollout ? 'Putting all blocks together; it takes a while…' : 'Asking…';
+  if (isRollout) return 'Click a patch: all blocks together take a while.';
   if (choice.kind === 'patch') return 'Point at a patch to see where it looks; a click keeps it.';
   const where = source ? 'the part that is framed' : 'the photo';
   return `Click something in ${where}; right click, or Shift, for what it is not; drag for a box.`;

@@ -41,16 +41,29 @@ export class Seen {
   }
 }
 
-/** What one patch looks at, in each block of the encoder. */
+/** What one patch looks at, in each block of the encoder; of plain ViTs, once it was asked for, in all together. */
 export class PatchSeen {
+  rollout = null; // values, 64 x 64
+
   /** asked: the point of the image that lies in it. */
   constructor({ blocks, arrays, dtype, box, scaled }, asked) {
     Object.assign(this, { asked, frame: { box, scaled } });
     this.blocks = blocks.map((block, n) => ({ ...block, weights: arrayOf(arrays[`${n}/weights`], dtype) }));
   }
 
-  /** Where it looks in a block; 0 outside its window. */
+  /** How many blocks there are to choose from: after the last one, of plain ViTs, all together. */
+  get choices() {
+    return this.blocks.length + (this.blocks.some(({ weights }) => weights.shape[1] === GRID) ? 1 : 0);
+  }
+
+  /** How many heads a choice has; 0 of all blocks together. */
+  headsOf(block) {
+    return this.blocks[block]?.weights.shape[0] ?? 0;
+  }
+
+  /** Where it looks in a block, 0 outside its window; or after all blocks, null until that was asked for. */
   map(block, head) {
+    if (!this.blocks[block]) return this.rollout && { side: GRID, values: this.rollout, frame: this.frame };
     const { stride, corner, weights } = this.blocks[block];
     const side = MODEL_SIDE / stride;
     const values = new Float32Array(side * side);
@@ -64,7 +77,7 @@ export class PatchSeen {
 
   /** [x0, y0, x1, y1] of the patch in the image. */
   boxOf(block) {
-    const { stride, place } = this.blocks[block];
+    const { stride, place } = this.blocks[block] ?? this.blocks.at(-1);
     return inImage(this.frame, [place[1], place[0], place[1] + 1, place[0] + 1].map((way) => way * stride));
   }
 }
