@@ -206,9 +206,8 @@ def _looked(layer: CrossAttention, queries: Tensor, done: _Round) -> Look:
     shares = [torch.exp(part.top[0] - top) for part in done.seen]
     total = sum((share * part.total[0] for share, part in zip(shares, done.seen, strict=True)), torch.zeros_like(top))
     weights = torch.cat([part * (share / total) for part, share in zip(done.looks, shares, strict=True)], -1)
-    return Look(
-        layer, [queries], done.placed, done.image, weights.view(HEADS, len(queries), -1), lambda: output
-    )  # fmt: skip
+    by_head = weights.view(HEADS, len(queries), -1)
+    return Look(layer, [queries], done.placed, done.image, by_head, lambda: output)
 
 
 def _listened(layer: TwoWayLayer, placed: Tensor, tokens: Tensor, before: _Round, after: _Round) -> Look:

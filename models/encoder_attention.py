@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from .frame import GRID, MODEL_SIDE, Frame
 from .padding import encode_picture, pad
-from .plain_vit import PlainViT, between, encode_block, relative
+from .plain_vit import PlainViT, between, relative
 from .sam import Sam, resize
 from .tiny_vit import HEAD_CHANNELS, TinyViT, WindowAttention
 from .windows import window_index
@@ -66,6 +66,11 @@ class FirstLayer:
 class Block(Protocol):
     """A block of an encoder, with what it was given."""
 
+    @property
+    def x(self) -> Tensor:
+        """What its attention was given, a picture's rows and columns of channels."""
+        ...
+
     def look(self, x: float, y: float) -> PatchLook:
         """Its row for the patch at a point of the model frame."""
         ...
@@ -86,7 +91,7 @@ class Watched:
     @property
     def size(self) -> int:
         """Bytes that it holds."""
-        held = [self.scaled, self.tokens, *(block.x for block in self.blocks if isinstance(block, _TinyBlock | _Plain))]
+        held = [self.scaled, self.tokens, *(block.x for block in self.blocks)]
         return sum(tensor.numel() * tensor.element_size() for tensor in held)
 
     def first_layer(self, x: float, y: float) -> FirstLayer:
@@ -192,14 +197,11 @@ def _look(
 
 
 def _through_plain(encoder: PlainViT, scaled: Tensor) -> tuple[Tensor, list[_Plain]]:
-    network: Any = encoder.network
     blocks = list[_Plain]()
-    tokens, early = encoder.embed(scaled), None
-    for number, block in enumerate(network.blocks, 1):
-        blocks.append(_Plain(f"block {number}", block, tokens))
-        tokens = encode_block(block, tokens)
-        early = tokens if early is None and not block.window_size else early
-    return encoder.finish(tokens, early)[0].flatten(0, 1), blocks
+    tokens = encoder.forward_tokens(
+        scaled, lambda block, x: blocks.append(_Plain(f"block {len(blocks) + 1}", block, x))
+    )
+    return tokens[0].flatten(0, 1), blocks
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ The tokens that pad the last windows are not projected: a projection of zeros is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -40,21 +41,25 @@ class PlainViT(nn.Module):
         super().__init__()
         self.network, self.fine = network, fine
 
-    def forward_tokens(self, x: Tensor) -> Tensor:
-        """(B, 1024, 1024, 3) float32 normalised pixels -> (B, 64, 64, 256) in the network's dtype; of HQ-SAM 768."""
+    def forward_tokens(self, x: Tensor, note: Callable[[Any, Tensor], None] = lambda block, given: None) -> Tensor:
+        """(B, 1024, 1024, 3) float32 normalised pixels -> (B, 64, 64, 256) in the network's dtype; of HQ-SAM 768.
+
+        note: called with each block and what it is given, (B, 64, 64, C).
+        """
         network: Any = self.network
-        x, early = self.embed(x), None
+        x, early = self._embed(x), None
         for block in network.blocks:
+            note(block, x)
             x = encode_block(block, x)
             early = x if early is None and not block.window_size else early
-        return self.finish(x, early)
+        return self._finish(x, early)
 
-    def embed(self, x: Tensor) -> Tensor:
+    def _embed(self, x: Tensor) -> Tensor:
         """(B, 1024, 1024, 3) float32 normalised pixels -> (B, 64, 64, C): patches and where they are."""
         network: Any = self.network
         return network.patch_embed(x.permute(0, 3, 1, 2).to(network.pos_embed.dtype)) + network.pos_embed
 
-    def finish(self, x: Tensor, early: Tensor | None = None) -> Tensor:
+    def _finish(self, x: Tensor, early: Tensor | None) -> Tensor:
         """(B, 64, 64, C) after the last block, and after the first global one -> the embedding."""
         network: Any = self.network
         tokens = network.neck(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

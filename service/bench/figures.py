@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 OURS = "clickmask"
-QUICKER = {"s": False, "MB": False, "1/s": True}  # whether more is better, by unit
+MORE_IS_BETTER = {"s": False, "MB": False, "1/s": True}  # by unit
 
 
 @dataclass(frozen=True)
 class Figure:
     """One thing that was measured.
 
-    group: what it belongs to ("start", "vit_t"). name: what was done, and with what span. unit: "s", "MB" or "1/s".
+    group: the model, as it was asked for ("vit_t"). name: what was done, and with what span. unit: "s", "MB" or "1/s".
     values: of every run, in their order. who: "clickmask", or a peer on the same weights.
     """
 
@@ -51,7 +51,7 @@ def times_better(figure: Figure, figures: Sequence[Figure]) -> float | None:
     if figure.who == OURS or not ours:
         return None
     ratio = figure.median / ours[0].median
-    return 1 / ratio if QUICKER[figure.unit] else ratio
+    return 1 / ratio if MORE_IS_BETTER[figure.unit] else ratio
 
 
 def shown(value: float, unit: str) -> str:

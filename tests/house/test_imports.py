@@ -14,7 +14,6 @@ ROOMS = ("models", "service", "ui")
 NOT_IN_MODELS = {"cv2", "gradio", "fastapi", "typer", "rich", "PIL"}
 HEAVY = {"torchvision", "segment_anything", "typer"}
 MODULE_OF = {
-    "mobilesam-mirror": "mobile_sam",
     "opencv-python": "cv2",
     "segment-anything": "segment_anything",
     "pillow": "PIL",
@@ -26,7 +25,6 @@ MODULE_OF = {
 # What is installed on wish may be imported only there, by whom it is for.
 EXTRAS_OF = {
     ("service", "batch"): ("cloud", "ray"),
-    ("service", "bench"): ("bench",),
     ("service", "client"): ("client",),
     ("service", "cluster"): ("ray",),
     ("service", "http"): ("serve",),
