@@ -79,6 +79,16 @@ def _open_walk(tab: Screen) -> None:
     tab.wait("clickmaskAttention.walk.isOpen && clickmaskAttention.walk.numbers")
 
 
+def _click_close_up(tab: Screen) -> None:
+    """In the Click tab, on the fig, which is encoded by itself."""
+    _go(tab, "Click")
+    tab.value("clickmask.view.showBox([540, 350, 660, 460])")
+    tab.wait("clickmask.bench.doc.windows.active")
+    tab.click(*FIG)
+    _go(tab)
+    _settle(tab)
+
+
 def _settle(tab: Screen) -> None:
     tab.wait("clickmaskAttention.seen && clickmaskAttention.map && !clickmaskAttention.asker.isBusy")
 
@@ -290,12 +300,7 @@ def _saved(tab: Screen, name: str, path: Path) -> Path:
 
 
 def test_of_a_close_up_it_tells_of_what_was_encoded(tab: Screen, image: OpenImage) -> None:
-    _go(tab, "Click")
-    tab.value("clickmask.view.showBox([540, 350, 660, 460])")
-    tab.wait("clickmask.bench.doc.windows.active")
-    tab.click(*FIG)
-    _go(tab)
-    _settle(tab)
+    _click_close_up(tab)
     box = tab.value("clickmaskAttention.map.frame.box")
     seen = image.window(box).attention(_clicked(tab))
     assert box != [0, 0, *image.size]
@@ -303,12 +308,7 @@ def test_of_a_close_up_it_tells_of_what_was_encoded(tab: Screen, image: OpenImag
 
 
 def test_clear_leaves_a_close_up_too(tab: Screen) -> None:
-    _go(tab, "Click")
-    tab.value("clickmask.view.showBox([540, 350, 660, 460])")
-    tab.wait("clickmask.bench.doc.windows.active")
-    tab.click(*FIG)
-    _go(tab)
-    _settle(tab)
+    _click_close_up(tab)
     tab.page.click("text=Clear clicks")
     _click(tab, *LEAF)
     assert tab.value("clickmaskAttention.map.frame.box") == [0, 0, 1024, 693]
@@ -325,6 +325,10 @@ def test_the_candidate_that_was_picked_and_the_chain_of_clicks_are_taken_over(ta
     _settle(tab)
     assert tab.value("clickmaskAttention.seen.chosen") == f"mask {1 + index}"
     assert tab.value("clickmaskAttention.mask.index") == index
+    _open_walk(tab)
+    tab.page.click(".cm-walk-steps button:has-text('The mask')")
+    best = tab.value("clickmaskAttention.walk.numbers.chosen")
+    assert f"the numbers below are of the best, “{best}”" in tab.page.inner_text(".cm-walk-step")
     _go(tab, "Click")
     tab.click(*LEAF)
     area = tab.value("clickmask.bench.shownMask().area")

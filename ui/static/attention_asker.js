@@ -46,21 +46,21 @@ export class AttentionAsker {
     const leaving = new AbortController();
     this.#leaving = leaving;
     this.on.onBusy();
-    try {
-      const { remote } = doc;
-      const call = (id) => askBoth(remote.api, id, prompt, leaving.signal);
-      const [seen, mask] = await remote.retelling(source, call, leaving.signal);
-      if (this.#leaving === leaving) this.#end(() => this.on.onSeen(seen, mask));
-    } catch (error) {
-      if (this.#leaving !== leaving) return;
-      const isLost = prompt.previous && error.code === 'mask_gone';
-      this.#end(() => (isLost ? this.on.onLost() : this.on.onError(error)));
-    }
-  }
-
-  #end(tell) {
+    const tell = await this.#outcome(doc, source, prompt, leaving.signal);
+    if (this.#leaving !== leaving) return;
     this.#leaving = null;
     tell();
+  }
+
+  /** What is to be told of a question: a function. */
+  async #outcome({ remote }, source, prompt, signal) {
+    try {
+      const [seen, mask] = await remote.retelling(source, (id) => askBoth(remote.api, id, prompt, signal), signal);
+      return () => this.on.onSeen(seen, mask);
+    } catch (error) {
+      const isLost = prompt.previous && error.code === 'mask_gone';
+      return () => (isLost ? this.on.onLost() : this.on.onError(error));
+    }
   }
 
   /** About the patch at a point. */

@@ -19,7 +19,7 @@ const SHOWN = 8; // numbers of a long row
 const CHANNELS = 16; // of a head
 
 /** The numbers for a {layer, head} of the tokens' looks at the image, in full precision. */
-export async function fetchWalk({ doc, source, prompt, anchor }, { layer, head }) {
+export async function fetchWalk({ doc, source, prompt, seen, anchor }, { layer, head }) {
   const asked = { ...requestOf(prompt), dtype: 'float32' };
   const name = `walk/token_to_image ${layer + 1}`;
   const named = (parts, before) => parts.map((one) => `${before}/${one}`);
@@ -36,6 +36,7 @@ export async function fetchWalk({ doc, source, prompt, anchor }, { layer, head }
     head,
     tokens: all.tokens,
     chosen: all.chosen,
+    picked: seen.chosen,
     where: prompt.points.length ? 'where you clicked' : 'in the middle of your box',
     label: prompt.labels[0] ?? null, // of the first click
     place: placeOfPatch(patch),
@@ -235,7 +236,7 @@ function tellValues(numbers) {
   ];
 }
 
-function tellMask({ chosen, mask, where, label }) {
+function tellMask({ chosen, picked, mask, where, label }) {
   const { filter, pixels, logits } = mask;
   const more = `the first ${SHOWN}`;
   return [
@@ -247,6 +248,7 @@ function tellMask({ chosen, mask, where, label }) {
         'numbers too, a filter. Their product says for each place how surely it belongs to the object: above 0 ' +
         'it is in the mask.',
     },
+    ...(picked === chosen ? [] : [{ text: `You picked “${picked}”; the numbers below are of the best, “${chosen}”.` }]),
     { formula: 'logit of a place = filter · its 32 numbers      inside, where it is above 0' },
     {
       tables: [
