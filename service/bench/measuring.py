@@ -21,7 +21,7 @@ from ..images import read_picture
 from ..open_image import OpenImage
 from ..prompts import Prompt
 from ..segmenter import Segmenter
-from .figures import Figure
+from .figures import OURS, Figure
 from .peers import Peer
 
 PHOTO = Path(__file__).resolve().parents[2] / "ui" / "static" / "examples" / "dogs.jpg"
@@ -73,7 +73,8 @@ def uses(segmenter: Segmenter, load: float, wishes: Wishes, group: str, peer: Pe
         rounds = min(wishes.rounds, MOST_SEARCHES)
         name = f"everything, {megapixels(SIZES[0])}"
         yield from figures(group, {name: lambda: search.everything(points_per_side=GRID)}, rounds, warmup=0)
-    yield Figure(group, "memory of all this, at most", "MB", (_peak(segmenter),))
+    whose = "memory of all this, at most" if peer is None else "memory of both, at most"
+    yield Figure(group, whose, "MB", (_peak(segmenter),))
 
 
 def _opening(
@@ -126,7 +127,7 @@ def figures(
 ) -> Iterator[Figure]:
     """The seconds of one thing of ours by its name, and of peers by theirs: A B A B."""
     ((name, own),) = ours.items()
-    runs = {"clickmask": own, **(theirs or {})}
+    runs = {OURS: own, **(theirs or {})}
     seconds: dict[str, list[float]] = {who: [] for who in runs}
     for number in range(warmup + rounds):
         for who, run in runs.items():
@@ -161,6 +162,8 @@ def _done(value: object) -> object:
     """A value that is really there: a GPU answers before it has computed."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+    elif torch.backends.mps.is_available():
+        torch.mps.synchronize()
     return value
 
 
