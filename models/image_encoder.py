@@ -66,5 +66,7 @@ def build_image_encoder(checkpoint: Checkpoint, device: torch.device, dtype: tor
     else:
         encoder.to(dtype)
     if device.type == "cpu" and has_fused_kernels():
-        pack_layers(encoder)
+        if isinstance(encoder, PlainViT):
+            encoder.fuse()
+        pack_layers(encoder, keep=isinstance(encoder, TinyViT))
     return encoder

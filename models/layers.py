@@ -44,6 +44,14 @@ class Dense(_Packable):
     def __init__(self, inputs: int, outputs: int, activation: str = "none") -> None:
         super().__init__((outputs, inputs), activation)
 
+    @staticmethod
+    def of(layer: nn.Linear, activation: str = "none") -> Dense:
+        """The same on the same tensors."""
+        with torch.device("meta"):  # no memory: both are assigned
+            dense = Dense(layer.in_features, layer.out_features, activation)
+        dense.load_state_dict(layer.state_dict(), assign=True)
+        return dense.requires_grad_(False)
+
     def pack(self) -> None:
         """Lay the weight out for oneDNN; call after the last change of device and dtype."""
         self._packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.data, 4096)
@@ -94,9 +102,14 @@ class Conv3x3(_Packable):
         return y.permute(0, 2, 3, 1).contiguous()
 
 
-def pack_layers(module: nn.Module) -> None:
-    """Pack every layer of a module for oneDNN, in place; but bfloat16 on processors for which oneDNN has no kernels."""
+def pack_layers(module: nn.Module, *, keep: bool = True) -> None:
+    """Pack every layer of a module for oneDNN, in place; but bfloat16 on processors for which oneDNN has no kernels.
+
+    keep: whether the weights stay as they were, too, for others who look at them: they take as much memory again.
+    """
     has_bfloat16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     for part in module.modules():
         if isinstance(part, (Dense, Conv3x3)) and (has_bfloat16 or part.weight.dtype != torch.bfloat16):
             part.pack()
+            if not keep:
+                part.weight = nn.Parameter(torch.empty_like(part.weight, device="meta"), requires_grad=False)

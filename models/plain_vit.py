@@ -23,10 +23,13 @@ from torch.nn import functional as F
 
 from .frame import GRID
 from .hq import HqFeatures
+from .layers import Dense
+
+# Queries, keys, values, and the queries' products with rows and with columns -> what is heard; see `augmented`.
+Form = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 WIDTH_STEP = 8  # channels of a head, for the fused kernels
-MANY = 1024  # places: of more a CPU makes its own matrices of scores
-CHUNK = 256  # queries: their scores, 4 MB, stay in the cache
+SCORES = 2**20  # at a time on a CPU: 4 MB, which stay in the cache
 
 
 class PlainViT(nn.Module):
@@ -40,6 +43,14 @@ class PlainViT(nn.Module):
     def __init__(self, network: nn.Module, fine: HqFeatures | None = None) -> None:
         super().__init__()
         self.network, self.fine = network, fine
+
+    def fuse(self) -> None:
+        """Have bias, activation and residual computed with the products where the library can: see `layers.py`."""
+        network: Any = self.network
+        for block in network.blocks:
+            block.attn.qkv, block.attn.proj = Dense.of(block.attn.qkv), Dense.of(block.attn.proj)
+            block.mlp.lin1, block.mlp.lin2 = Dense.of(block.mlp.lin1, "gelu"), Dense.of(block.mlp.lin2)
+            block.mlp.act = nn.Identity()
 
     def forward_tokens(self, x: Tensor, note: Callable[[Any, Tensor], None] = lambda block, given: None) -> Tensor:
         """(B, 1024, 1024, 3) float32 normalised pixels -> (B, 64, 64, 256) in the network's dtype; of HQ-SAM 768.
@@ -76,8 +87,13 @@ def encode_block(block: Any, x: Tensor) -> Tensor:
         heard = from_windows(attention(block.attn, windows), x.shape[0], block.window_size)
     else:
         heard = attention(block.attn, qkv)
-    x = x + block.attn.proj(heard)
-    return x + block.mlp(block.norm2(x))
+    x = added(block.attn.proj, heard, x)
+    return added(block.mlp.lin2, block.mlp.act(block.mlp.lin1(block.norm2(x))), x)
+
+
+def added(layer: nn.Module, x: Tensor, residual: Tensor) -> Tensor:
+    """residual + layer(x), in one go where the layer can."""
+    return layer(x, residual) if isinstance(layer, Dense) else residual + layer(x)
 
 
 def to_windows(rows: Tensor, padding: Tensor, side: int) -> Tensor:
@@ -95,41 +111,53 @@ def from_windows(windows: Tensor, batch: int, side: int) -> Tensor:
     return rows[:, :GRID, :GRID]
 
 
-def attention(attn: Any, qkv: Tensor) -> Tensor:
-    """Multi-head attention with relative positions: (B, H, W, 3 C) queries, keys and values -> (B, H, W, C)."""
+def attention(attn: Any, qkv: Tensor, form: Form | None = None) -> Tensor:
+    """Multi-head attention with relative positions: (B, H, W, 3 C) queries, keys and values -> (B, H, W, C).
+
+    form: how; None takes the device's.
+    """
     batch, height, width, _ = qkv.shape
     q, k, v = qkv.view(batch, height * width, 3, attn.num_heads, -1).permute(2, 0, 3, 1, 4)
     by_row, by_column = relative(q, attn.rel_pos_h, attn.rel_pos_w, height, width)
-    channels = q.shape[-1]
-    if q.device.type == "cpu" and height * width >= MANY:
-        heard = _in_chunks(q, k, v, by_row, by_column)
-        return heard.view(batch, height, width, -1)
+    form = form or (in_chunks if q.device.type == "cpu" else augmented)
+    return form(q, k, v, by_row, by_column).transpose(1, 2).reshape(batch, height, width, -1)
+
+
+def augmented(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
+    """torch's fused attention, with relative positions as further channels.
+
+    Args:
+        q, k, v: (B, heads, H W, C). by_row, by_column: (B, heads, H W, H) and (..., W), see `relative`.
+
+    Returns:
+        (B, heads, H W, C).
+    """
+    channels, height, width = q.shape[-1], by_row.shape[-1], by_column.shape[-1]
     spare = -(channels + height + width) % WIDTH_STEP
     queries = F.pad(torch.cat([q * channels**-0.5, by_row, by_column], -1), (0, spare))
     places = F.pad(own_place(height, width, q), (0, spare)).expand(*k.shape[:3], -1)
-    keys = torch.cat([k, places], -1)
-    if q.device.type == "cpu":  # its fused kernel wants values as wide as keys, and gains more than the width costs
-        v = F.pad(v, (0, keys.shape[-1] - channels))
-    heard = F.scaled_dot_product_attention(queries, keys, v, scale=1.0)[..., :channels]
-    return heard.transpose(1, 2).reshape(batch, height, width, -1)
+    return F.scaled_dot_product_attention(queries, torch.cat([k, places], -1), v, scale=1.0)
 
 
-def _in_chunks(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
-    """The same for many places on a CPU, whose fused kernel takes more than twice as long: scores and softmax in
-    float32, for some queries at a time. q, k, v: (B, heads, H W, C) -> (B, H W, heads C)."""
-    batch, heads, places, channels = q.shape
-    heard = q.new_empty(batch, places, heads, channels)
-    for image in range(batch):
-        for head in range(heads):
-            keys, values = k[image, head].float().T.contiguous(), v[image, head].contiguous()
-            for first in range(0, places, CHUNK):
-                rows = slice(first, first + CHUNK)
-                scores = (q[image, head, rows].float() * channels**-0.5) @ keys
-                grid = scores.view(len(scores), by_row.shape[-1], -1)
-                grid.add_(by_row[image, head, rows].float()[:, :, None])
-                grid.add_(by_column[image, head, rows].float()[:, None, :])
-                heard[image, rows, head] = torch.softmax(scores, -1).to(v.dtype) @ values
-    return heard.flatten(2)
+def in_chunks(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:
+    """The same for a CPU, whose fused kernel takes two to four times as long: for some queries at a time, products in
+    the dtype of q, all between them in float32."""
+    shape, grid = q.shape, (by_row.shape[-1], by_column.shape[-1])
+    q, k, v = (whole.flatten(0, 1).contiguous() for whole in (q, k, v))
+    by_row, by_column = (whole.flatten(0, 1).float() for whole in (by_row, by_column))
+    heard, places = torch.empty_like(q), q.shape[1]
+    step = max(1, SCORES // places)
+    for heads in _slices(len(q), max(1, SCORES // places**2)):
+        keys = k[heads].mT.contiguous()
+        for rows in _slices(places, step):
+            scores = torch.bmm(q[heads, rows], keys).float().mul_(q.shape[-1] ** -0.5)
+            scores.unflatten(-1, grid).add_(by_row[heads, rows, :, None]).add_(by_column[heads, rows, None])
+            heard[heads, rows] = torch.bmm(torch.softmax(scores, -1).to(v.dtype), v[heads])
+    return heard.view(shape)
+
+
+def _slices(count: int, step: int) -> list[slice]:
+    return [slice(first, first + step) for first in range(0, count, step)]
 
 
 def relative(q: Tensor, rows: Tensor, columns: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from segment_anything.modeling.image_encoder import Attention, ImageEncoderViT, window_partition, window_unpartition
 from torch import Tensor, nn
 
-from clickmask.models.plain_vit import PlainViT, attention, from_windows, to_windows
+from clickmask.models.plain_vit import Form, PlainViT, attention, augmented, from_windows, in_chunks, to_windows
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))]
 
@@ -28,18 +28,21 @@ def _attention(side: int, channels: int, device: str) -> Attention:
     return layer.to(device)
 
 
+@pytest.mark.parametrize("form", [augmented, in_chunks])
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("channels", [64, 80])
 @pytest.mark.parametrize("side", [14, 64])
-def test_attention_is_segment_anythings(side: int, channels: int, batch: int, device: str) -> None:
+def test_each_form_of_attention_is_segment_anythings(
+    side: int, channels: int, batch: int, device: str, form: Form
+) -> None:
     """float32 to 1e-4; bfloat16 to 2 % of the output's size, which is what its 8 bits of mantissa leave."""
     layer = _attention(side, channels, device)
     x = torch.randn(batch, side, side, 2 * channels, device=device)
     expected = layer(x)
-    assert (layer.proj(attention(layer, layer.qkv(x))) - expected).abs().max() < 1e-4
+    assert (layer.proj(attention(layer, layer.qkv(x), form)) - expected).abs().max() < 1e-4
     layer, x = layer.bfloat16(), x.bfloat16()
-    given = layer.proj(attention(layer, layer.qkv(x))).float()
+    given = layer.proj(attention(layer, layer.qkv(x), form)).float()
     assert (given - expected).norm() < 0.02 * expected.norm()
 
 
