@@ -64,12 +64,31 @@ def contestants(name: str, file: Path | None, device: str, wants_compiled: bool)
         title = f"{name}: clickmask, {segmenter.provenance['precision']}"
         runs.setdefault(title, _done(lambda s=segmenter: s.open(pixels)))
         if place != "cpu" and way == "auto":
-            pictures = [(read_picture(np.roll(pixels, 7 * n, axis=1)), Frame.whole(*SIZE)) for n in range(BATCH)]
-            runs[f"{title}, {BATCH} together"] = _done(lambda s=segmenter, p=pictures: s.open_together(p))
-    image = segmenters["auto"].open(pixels).refined("off")
-    runs[f"{name}: a click"] = _done(lambda: image.click(512, 300).pixels)
+            runs[f"{title}, {BATCH} together"] = _together(segmenter, pixels)
+    ways = {"": segmenters["auto"]}
+    if place == "cuda":
+        ways[", graphs"] = Segmenter("vit_t" if name == "vit_t" else sam, device=device, fit="square", graphs=True)
+        runs |= _replayed(name, ways[", graphs"], pixels)
+    for words, segmenter in ways.items():
+        image = segmenter.open(pixels).refined("off")
+        runs[f"{name}: a click{words}"] = _done(lambda i=image: i.click(512, 300).logits)
+        runs[f"{name}: a click with its pixels{words}"] = _done(lambda i=image: i.click(512, 300).pixels)
     _tell_agreement(name, segmenters["auto"], peer, pixels)
     return runs
+
+
+def _replayed(name: str, segmenter: Segmenter, pixels: np.ndarray) -> dict[str, Callable[[], object]]:
+    """Started as CUDA graphs: one photo, and several."""
+    title = f"{name}: clickmask, {segmenter.provenance['precision']}, graphs"
+    return {
+        title: _done(lambda: segmenter.open(pixels)),
+        f"{title}, {BATCH} together": _together(segmenter, pixels),
+    }
+
+
+def _together(segmenter: Segmenter, pixels: np.ndarray) -> Callable[[], object]:
+    pictures = [(read_picture(np.roll(pixels, 7 * n, axis=1)), Frame.whole(*SIZE)) for n in range(BATCH)]
+    return _done(lambda: segmenter.open_together(pictures))
 
 
 def _compiled(sam: Any, place: str) -> Callable[[np.ndarray], object]:
@@ -129,7 +148,7 @@ def main() -> None:
         sys.stdout.write("| what | ms a photo | photos a second | times the peer |\n|---|---|---|---|\n")
         for title, whole in seconds.items():
             each = whole / BATCH if title.endswith("together") else whole
-            times = "" if title.endswith("a click") else f"{peer / each:.2f}"
+            times = "" if ": a click" in title else f"{peer / each:.2f}"
             sys.stdout.write(f"| {title} | {1000 * each:.1f} | {1 / each:.2f} | {times} |\n")
         if torch.cuda.is_available():
             sys.stdout.write(f"\npeak memory {torch.cuda.max_memory_allocated() / 1e9:.2f} GB\n")

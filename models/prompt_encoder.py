@@ -75,7 +75,7 @@ class PromptEncoder(nn.Module):
         table = torch.cat([self.not_a_point_embed.weight, *(kind.weight for kind in self._kinds())])
         table = F.pad(table, (0, 0, 0, 1))  # UNKNOWN: nothing is added to the position
         position = self.pe_layer((coords + 0.5) / MODEL_SIDE)
-        return torch.where((labels == PADDING)[..., None], 0.0, position) + table[labels + 1]
+        return position.masked_fill((labels == PADDING)[..., None], 0.0) + table[labels + 1]
 
     def _kinds(self) -> list[nn.Embedding]:
         return [kind for kind in self.point_embeddings if isinstance(kind, nn.Embedding)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import lru_cache, partial, wraps
 from itertools import groupby
+from threading import Lock
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 from .checkpoints import Checkpoint
 from .crew import crew
 from .frame import MODEL_SIDE, Frame
+from .graphs import CudaRecorder, Record, Recorded, filled, portions
 from .hq import FINE_CHANNELS, HqDecoder, hq_decoder_state
 from .image_encoder import ImageEncoder, build_image_encoder
 from .layers import has_fused_kernels, pack_layers
@@ -33,6 +35,7 @@ R = TypeVar("R")
 
 CPU_PARTS = 4  # of the image, worked on side by side; the last bits of an answer depend on it, and on nothing else
 GPU_CHUNK = 64  # prompts decoded at once where there is memory bandwidth for it
+MOST_RECORDED = 16  # points of a prompt, padding included: longer ones are rare
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +98,8 @@ class Sam:
             crew()  # made now, rather than when many threads ask at once
             if has_fused_kernels():
                 pack_layers(self.decoder)
+        self.together = device.type != "cpu"  # pictures and prompts are computed many at once
+        self._graphs: _Graphs | None = None
         self.positions = self.prompt_encoder.image_positions().to(dtype)
         self.no_mask = self.prompt_encoder.no_mask_embed.weight[None].to(dtype)
 
@@ -122,19 +127,28 @@ class Sam:
 
     def encode_each(self, pictures: Sequence[tuple[Tensor, Frame]], *, margin: int | None = None) -> list[Tensor]:
         """Image tokens of several pictures, as `encode` gives them; on a GPU in one pass."""
-        if self.device.type == "cpu" or margin is not None or len(pictures) < 2:
+        if not self.together or margin is not None or len(pictures) < 2:
             return [self.encode(pixels, frame, margin=margin) for pixels, frame in pictures]
         squares = [
             pad(self.normalise(resize(pixels.to(self.device), frame.scaled_size))[None], MODEL_SIDE, MODEL_SIDE)
             for pixels, frame in pictures
         ]
-        return list(self.encoder.forward_tokens(torch.cat(squares)).flatten(1, 2))
+        return list(self._encode_together(torch.cat(squares)))
 
     def encode_square(self, scaled: Tensor) -> Tensor:
         """(B, h, w, 3) normalised pixels, longer side 1024 -> (B, 4096, 256)."""
-        if self.device.type != "cpu":
-            return self.encoder.forward_tokens(pad(scaled, MODEL_SIDE, MODEL_SIDE)).flatten(1, 2)
+        if self.together:
+            return self._encode_together(pad(scaled, MODEL_SIDE, MODEL_SIDE))
         return torch.stack([self._encode_one(picture) for picture in scaled])
+
+    def _encode_together(self, squares: Tensor) -> Tensor:
+        """(B, 1024, 1024, 3) -> (B, 4096, 256)."""
+        if self._graphs is None:
+            return self._encoded(squares)[0]
+        return torch.cat([self._graphs.encode(part)[0] for part in squares.split(portions(len(squares)))])
+
+    def _encoded(self, squares: Tensor) -> tuple[Tensor]:
+        return (self.encoder.forward_tokens(squares).flatten(1, 2),)
 
     def _encode_one(self, scaled: Tensor) -> Tensor:
         """(h, w, 3) -> (4096, 256); the same bits with and without known padding."""
@@ -144,7 +158,7 @@ class Sam:
 
     def normalise(self, scaled: Tensor) -> Tensor:
         """(..., 3) RGB, 0 to 255 -> float32, zero mean and unit variance as SAM was trained."""
-        mean, std = scaled.new_tensor((PIXEL_MEAN, PIXEL_STD), dtype=torch.float32)
+        mean, std = _statistics(scaled.device)
         return scaled.float().sub_(mean).div_(std)
 
     def decode(
@@ -166,7 +180,7 @@ class Sam:
         self, tokens: Sequence[Tensor], prompts: Sequence[PromptTensors], *, multimask: bool
     ) -> list[tuple[Tensor, Tensor]]:
         """Masks of prompts, each on its own image: `decode` with the tokens of one image for each prompt."""
-        if self.device.type == "cpu":
+        if not self.together:
             threads = crew()
             alone = partial(self._decode_alone, multimask=multimask, spread=threads.spread)
             return threads.map(alone, tokens, prompts)
@@ -174,36 +188,56 @@ class Sam:
         for group in _same_shape(prompts):
             for first in range(0, len(group), GPU_CHUNK):
                 numbers = group[first : first + GPU_CHUNK]
-                images = _shared([tokens[n] for n in numbers])
-                logits, scores = self._decode_chunk(images, [prompts[n] for n in numbers], multimask)
+                logits, scores = self._decode_together(
+                    [tokens[n] for n in numbers], [prompts[n] for n in numbers], multimask
+                )
                 answers.update(zip(numbers, zip(logits, scores, strict=True), strict=True))
         return [answers[n] for n in range(len(prompts))]
 
     def _decode_alone(
         self, tokens: Tensor, prompt: PromptTensors, multimask: bool, spread: Spread
     ) -> tuple[Tensor, Tensor]:
-        logits, scores = self._decode_chunk(tokens, [prompt], multimask, spread)
+        logits, scores = self._answer(multimask, spread, tokens[None], *_stacked([prompt]))
         return logits[0], scores[0]
 
-    def _decode_chunk(
-        self, tokens: Tensor, prompts: list[PromptTensors], multimask: bool, spread: Spread | None = None
+    def _decode_together(
+        self, tokens: list[Tensor], prompts: list[PromptTensors], multimask: bool
     ) -> tuple[Tensor, Tensor]:
-        """Prompts of one token count, all with an earlier mask or none -> (B, C, 256, 256) and (B, C).
+        """Prompts of one token count, all with an earlier mask or none -> (B, C, 256, 256) and (B, C)."""
+        if self._graphs is None or len(prompts[0].labels) > MOST_RECORDED:
+            moved = (tensor.to(self.device) for tensor in _stacked(prompts))
+            return self._answer(multimask, in_turn, _shared(tokens), *moved)
+        count, more = len(prompts), filled(len(prompts)) - len(prompts)
+        images = _shared(tokens + more * tokens[-1:])
+        logits, scores = self._graphs.decode[multimask](images, *_stacked(prompts + more * prompts[-1:]))
+        return logits[:count], scores[:count]
 
-        tokens: (4096, 256) of the one image, or (B, 4096, 256).
-        """
-        coords = torch.stack([p.coords for p in prompts]).to(self.device)
-        labels = torch.stack([p.labels for p in prompts]).to(self.device)
-        earlier = [p.low_res for p in prompts if p.low_res is not None]
-        dense = self.no_mask if not earlier else self._dense(torch.stack(earlier))
-        image = tokens if tokens.dim() == 3 else tokens[None]
+    def _answer(
+        self, multimask: bool, spread: Spread, image: Tensor, coords: Tensor, labels: Tensor, *earlier: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Tensors of `_stacked` on the device, and the (1 or B, 4096, 256) image they ask."""
+        dense = self.prompt_encoder.dense(*earlier).to(self.dtype) if earlier else self.no_mask
         sparse = self.prompt_encoder.points(coords, labels)
-        wanted = MULTI if multimask else SINGLE
-        return self.decoder(image, dense, self.positions, sparse, wanted, spread or in_turn)
+        return self.decoder(image, dense, self.positions, sparse, MULTI if multimask else SINGLE, spread)
 
-    def _dense(self, earlier: Tensor) -> Tensor:
-        """(B, 256, 256) low-res logits -> (B, 4096, 256) in `dtype`."""
-        return self.prompt_encoder.dense(earlier.to(self.device)).to(self.dtype)
+    def use_graphs(self, record: Record | None = None) -> None:
+        """From now on, have the encoder and the decoder of prompts recorded: see `graphs.py`. Once, before any call.
+
+        record: None is CUDA's.
+        """
+        lock, record = Lock(), record or CudaRecorder(self.device)
+        encode = Recorded(self._encoded, self.device, record, lock)
+        kinds = (False, True)
+        decode = [Recorded(partial(self._answer, kind, in_turn), self.device, record, lock) for kind in kinds]
+        self._graphs = _Graphs(encode, dict(zip(kinds, decode, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Graphs:
+    """encode: `_encoded`. decode: `_answer` without and with several candidates."""
+
+    encode: Recorded
+    decode: dict[bool, Recorded]
 
 
 def plain_arithmetic(function: Callable[P, R]) -> Callable[P, R]:
@@ -233,14 +267,27 @@ def resize(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     return image[0].permute(1, 2, 0)
 
 
+@lru_cache
+def _statistics(device: torch.device) -> Tensor:
+    """(2, 3) float32: mean and standard deviation, made once: a GPU waits for what comes from its host."""
+    return torch.tensor((PIXEL_MEAN, PIXEL_STD), dtype=torch.float32, device=device)
+
+
 def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in checkpoint.state.items() if name.startswith(prefix)}
 
 
 def _shared(tokens: Sequence[Tensor]) -> Tensor:
-    """(4096, 256) where all prompts ask one image, else (B, 4096, 256)."""
+    """(1, 4096, 256) where all prompts ask one image, else (B, 4096, 256)."""
     first = tokens[0]
-    return first if all(one is first for one in tokens) else torch.stack(list(tokens))
+    return first[None] if all(one is first for one in tokens) else torch.stack(list(tokens))
+
+
+def _stacked(prompts: Sequence[PromptTensors]) -> list[Tensor]:
+    """(B, N, 2) coords, (B, N) labels and, where there are earlier masks, (B, 256, 256) logits."""
+    earlier = [prompt.low_res for prompt in prompts if prompt.low_res is not None]
+    given = [torch.stack([prompt.coords for prompt in prompts]), torch.stack([prompt.labels for prompt in prompts])]
+    return [*given, torch.stack(earlier)] if earlier else given
 
 
 def _same_shape(prompts: Sequence[PromptTensors]) -> list[list[int]]:

@@ -23,7 +23,18 @@ WINDOWS = (7, 7, 14, 7)
 HEAD_CHANNELS = 32
 STRIP_ROWS = 32
 CHUNK_ELEMENTS = 2**21  # of the largest temporary: it should stay in the cache, and below malloc's mmap limit
+GPU_ELEMENTS = 2**27  # the same on a GPU, where it is a matter of memory alone
 SAFE_SCORE = 75.0  # 196 terms of exp(75) do not overflow bfloat16 or float32, exp(-75) does not vanish
+
+
+def _strip(x: Tensor) -> int:
+    """Rows of a picture at a time; a GPU gains nothing from fewer, and each strip is more to start."""
+    return STRIP_ROWS if x.device.type == "cpu" else x.shape[1]
+
+
+def _chunk(x: Tensor) -> int:
+    """Numbers of the largest temporary."""
+    return CHUNK_ELEMENTS if x.device.type == "cpu" else GPU_ELEMENTS
 
 
 class MBConv(nn.Module):
@@ -38,10 +49,10 @@ class MBConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H, W, C)."""
-        height = x.shape[1]
+        height, step = x.shape[1], _strip(x)
         out = torch.empty_like(x)
-        for top in range(0, height, STRIP_ROWS):
-            bottom = min(top + STRIP_ROWS, height)
+        for top in range(0, height, step):
+            bottom = min(top + step, height)
             # One row more on each side: the convolution needs it, its own output there is dropped.
             first, last = max(top - 1, 0), min(bottom + 1, height)
             mixed = self.mix(self.up(x[:, first:last]))[:, top - first : bottom - first]
@@ -61,10 +72,10 @@ class Merge(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H / stride, W / stride, outputs)."""
-        s, height = self.stride, x.shape[1]
+        s, height, step = self.stride, x.shape[1], _strip(x)
         strips: list[Tensor] = []
-        for top in range(0, height // s, STRIP_ROWS):
-            bottom = min(top + STRIP_ROWS, height // s)
+        for top in range(0, height // s, step):
+            bottom = min(top + step, height // s)
             first, last = max(top - 1, 0), min(bottom + 1, height // s)
             mixed = self.mix(self.enter(x[:, first * s : last * s]))[:, top - first : bottom - first]
             strips.append(self.leave(mixed))
@@ -97,7 +108,7 @@ class WindowAttention(nn.Module):
         """Rows of one head's channels -> (windows * heads, window^2, channels), a few windows at a time."""
         places = self.window**2
         attended = qkv.new_empty(gather.shape[1], places, HEAD_CHANNELS)
-        step = self.heads * max(1, CHUNK_ELEMENTS // (self.heads * places**2))
+        step = self.heads * max(1, _chunk(qkv) // (self.heads * places**2))
         for first in range(0, gather.shape[1], step):
             rows = gather[:, first : first + step]
             q, k, v = qkv.index_select(0, rows.reshape(-1)).view(*rows.shape, HEAD_CHANNELS)
@@ -138,7 +149,7 @@ class Block(nn.Module):
         """(B, H, W, C) -> (B, H, W, C)."""
         x = self.local(self.attention(x, index))
         rows = x.view(-1, x.shape[-1])
-        for part in rows.split(max(1, CHUNK_ELEMENTS // (4 * x.shape[-1]))):
+        for part in rows.split(max(1, _chunk(x) // (4 * x.shape[-1]))):
             part.copy_(self.down(self.up(self.norm(part)), residual=part))
         return x
 

@@ -51,6 +51,8 @@ class Segmenter:
             "views" asks about the mirrored photo too where a box or several points got a low score, for which it is
             encoded once more; "off" is plain SAM, which ignores some clicks. All measured: benchmarks/quality.md. Of
             masks for prompts: those of `everything` and `subject` are the decoder's own.
+        graphs: on a CUDA GPU, record what encodes and decodes once for each shape and start it as a whole from then
+            on (CUDA graphs): the same kernels, with less waiting for the host.
         cache_dir: where downloads and the self-check's result are kept; the user's cache folder by default.
         progress: called with (bytes so far, bytes in all or None) while a model is fetched.
 
@@ -66,16 +68,21 @@ class Segmenter:
         precision: str = "auto",
         fit: str = "auto",
         refine: str = "auto",
+        graphs: bool = False,
         cache_dir: str | os.PathLike[str] | None = None,
         progress: Progress | None = None,
     ) -> None:
         check("fit", fit, FITS)
         check("refine", refine, REFINES)
         place = choose_device(device)
+        if graphs and place.type != "cuda":
+            raise SettingsError(f"graphs=True is for CUDA GPUs, and the device is {place.type}; leave it out")
         folder = cache_folder(cache_dir)
         checkpoint = load_checkpoint(model, cache_dir=folder, progress=progress)
         facts = Facts(folder, checkpoint.digest, place)
         sam = build_sam(checkpoint, place, precision, facts)
+        if graphs:
+            sam.use_graphs()
         # For the drop-in classes. Mapped from its file, or shared with the network, wherever that is possible.
         self._checkpoint = checkpoint
         self._facts = facts

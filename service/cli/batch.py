@@ -70,6 +70,7 @@ def batch(
     precision: o.PrecisionOption = "auto",
     fit: o.FitOption = "auto",
     refine: o.RefineOption = "auto",
+    graphs: o.Graphs = False,
     cache_dir: o.CacheDir = None,
     quiet: o.Quiet = False,
     config: ConfigFileHere = None,
@@ -79,7 +80,8 @@ def batch(
     _check_question(options)
     _take_sigterm()
     planned = _plan(options)
-    settings = Settings(model, device, precision, fit, "off" if planned.question.is_plain else refine, cache_dir)
+    refine = "off" if planned.question.is_plain else refine
+    settings = Settings(model, device, precision, fit, refine, cache_dir, graphs)
     open_hands = partial(open_workers, settings, Crew(options["devices"], workers, ray, planned.most), quiet=quiet)
     report = _finish(planned) if finish else _run(planned, open_hands, quiet=quiet)
     tell(report, quiet=quiet, finished=finish)

@@ -45,6 +45,7 @@ def bench(
     device: o.Device = "auto",
     precision: o.PrecisionOption = "auto",
     fit: o.FitOption = "auto",
+    graphs: o.Graphs = False,
     photo: Photo = None,
     rounds: Rounds = 7,
     compare: Compare = False,
@@ -69,7 +70,7 @@ def bench(
             word for key, value in settings.items() if value for word in (f"--{key.replace('_', '-')}", str(value))
         ]
         wishes = Wishes(rounds, photo or PHOTO, ["--model", name, *words])
-        figures += _measured(name, settings, wishes, provenances, compare=compare, quiet=quiet)
+        figures += _measured(name, {**settings, "graphs": graphs}, wishes, provenances, compare=compare, quiet=quiet)
     _write(figures, {**machine(), "models": provenances}, json_file, plot)
 
 

@@ -174,6 +174,16 @@ FitOption = Annotated[
         rich_help_panel=_MODEL,
     ),
 ]
+Graphs = Annotated[
+    bool,
+    typer.Option(
+        "--graphs",
+        metavar=FLAG,
+        help="Start the network as CUDA graphs (CUDA GPUs).",
+        envvar="CLICKMASK_GRAPHS",
+        rich_help_panel=_MODEL,
+    ),
+]
 RefineOption = Annotated[
     Refine,
     typer.Option(

@@ -82,6 +82,7 @@ def serve(
     precision: o.PrecisionOption = "auto",
     fit: o.FitOption = "auto",
     refine: o.RefineOption = "auto",
+    graphs: o.Graphs = False,
     cache_dir: o.CacheDir = None,
     drain: s.Drain = 30.0,
     log_level: s.LogLevel = "info",
@@ -113,7 +114,8 @@ def run_service(options: Mapping[str, Any], find_maker: Callable[[], AppMaker], 
     if options["refine"] == "views":
         raise typer.BadParameter("views are for Python, segment and batch: others would wait", param_hint="'--refine'")
     settings = serve_settings(options)
-    model = Settings(*(options[name] for name in ("model", "devices", "precision", "fit", "refine", "cache_dir")))
+    names = ("model", "devices", "precision", "fit", "refine", "cache_dir", "graphs")
+    model = Settings(*(options[name] for name in names))
     choice = RayChoice(options["ray"], options["ray_replicas"], options["devices"])
     _serve(settings, model, options["log_level"], find_maker, pages, choice)
 

@@ -36,6 +36,7 @@ class Settings:
     fit: Fit
     refine: Refine
     cache_dir: Path | None
+    graphs: bool = False
 
     def segmenter(self, progress: Progress | None) -> Segmenter:
         """The model, ready. Raises SettingsError or WeightsError."""
@@ -48,6 +49,7 @@ class Settings:
             precision=self.precision,
             fit=self.fit,
             refine=self.refine,
+            graphs=self.graphs,
             cache_dir=self.cache_dir,
             progress=progress,
         )

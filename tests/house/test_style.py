@@ -18,11 +18,12 @@ def test_files_are_short(sources: list[Any]) -> None:
 
 
 def test_functions_are_short(sources: list[Any]) -> None:
+    """Without the signature: a command's is the list of its options."""
     long = [
         f"{source.path}:{node.lineno} {node.name}: {lines} lines"
         for source in sources
         for node in ast.walk(source.tree)
-        if isinstance(node, Function) and (lines := node.end_lineno - node.lineno + 1) > LINES_OF_A_FUNCTION
+        if isinstance(node, Function) and (lines := node.end_lineno - node.body[0].lineno + 1) > LINES_OF_A_FUNCTION
     ]
     assert not long
 

@@ -100,10 +100,10 @@ def test_batch_equals_one_by_one(sam: Sam, tokens: Tensor, multimask: bool, earl
     """The way of a GPU: several prompts of one token count in one call."""
     places = [(600.0, 200.0), (900.0, 40.0), (100.0, 350.0), (450.5, 220.0)]
     batch = [_points(place, low_res=_earlier(n) if earlier else None) for n, place in enumerate(places)]
-    logits, scores = sam._decode_chunk(tokens, batch, multimask)
+    logits, scores = sam._decode_together([tokens] * len(batch), batch, multimask)
     assert logits.shape == (4, 3 if multimask else 1, 256, 256)
     for prompt, *together in zip(batch, logits, scores, strict=True):
-        alone_logits, alone_scores = sam._decode_chunk(tokens, [prompt], multimask)
+        alone_logits, alone_scores = sam._decode_together([tokens], [prompt], multimask)
         _assert_near((together[0], together[1]), (alone_logits[0], alone_scores[0]))
 
 

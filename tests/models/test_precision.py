@@ -218,7 +218,7 @@ def test_nothing_in_the_network_is_float64(checkpoint: Checkpoint) -> None:
     )
     with torch.inference_mode(), _NoFloat64():
         tokens = sam.encode(pixels, Frame.whole(96, 64))
-        logits, scores = sam._decode_chunk(tokens, [prompt], multimask=True)
+        logits, scores = sam._decode_together([tokens], [prompt], multimask=True)
     assert logits.shape == (1, 3, 256, 256) and scores.shape == (1, 3)
 
 

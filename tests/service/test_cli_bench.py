@@ -98,6 +98,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_measured(tmp_path: Pa
         (["--rounds", "0"], "--rounds"),
         (["--photo", str(tmp_path / "none.jpg")], "none.jpg"),
         (["--plot", str(tmp_path)], "directory"),
+        (["--graphs", "--device", "cpu"], "graphs=True is for CUDA GPUs"),
     ):
         told = runner.invoke(app, ["bench", *words])
         assert told.exit_code == 2 and message in told.output, told.output

@@ -40,12 +40,28 @@ def test_masks_are_the_cpus(expected: list[Mask], precision: str, least: float) 
     assert min(_iou(a.pixels, b.pixels) for a, b in zip(together, alone, strict=True)) > 0.999
 
 
-def test_same_call_gives_the_same_bits() -> None:
-    image = Segmenter(device="cuda").open(PHOTO)
+@pytest.mark.parametrize("graphs", [False, True])
+def test_same_call_gives_the_same_bits(graphs: bool) -> None:
+    image = Segmenter(device="cuda", graphs=graphs).open(PHOTO)
+    for _ in range(2 if graphs else 0):  # a shape is recorded when it comes again
+        image.segment_many(PROMPTS)
     first = [mask.logits for mask in image.segment_many(PROMPTS)]
     for _ in range(200):
         again = [mask.logits for mask in image.segment_many(PROMPTS)]
         assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_recorded_network_gives_the_same_masks_however_often_it_is_asked() -> None:
+    plain, recorded = (Segmenter(device="cuda", graphs=graphs) for graphs in (False, True))
+    photos = sorted(PHOTO.parent.glob("*.jpg"))[:3]
+    for _ in range(3):
+        for photo in photos:
+            one, other = plain.open(photo), recorded.open(photo)
+            np.testing.assert_allclose(one.embedding(), other.embedding(), atol=1e-3)
+            width, height = one.size
+            prompts = [Prompt(points=[(width / 2, height / 2)]), Prompt(box=(9, 9, width / 2, height / 2))]
+            pairs = zip(one.segment_many(prompts), other.segment_many(prompts), strict=True)
+            assert min(_iou(a.pixels, b.pixels) for a, b in pairs) > 0.99
 
 
 def test_pictures_encoded_together_give_what_each_alone_gives() -> None:

@@ -48,6 +48,11 @@ def test_unknown_model_is_refused_with_the_nearest(tmp_path: Path) -> None:
         Segmenter("vitb", cache_dir=tmp_path)
 
 
+def test_graphs_are_refused_without_a_cuda_gpu() -> None:
+    with pytest.raises(SettingsError, match="graphs=True is for CUDA GPUs, and the device is cpu"):
+        Segmenter(device="cpu", graphs=True)
+
+
 def test_rectangle_is_refused_for_a_plain_vit(tiny_sam_state: dict[str, torch.Tensor], tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="fit='rectangle' is for vit_t on a CPU"):
         Segmenter(tiny_sam_state, device="cpu", precision="float32", fit="rectangle", cache_dir=tmp_path)
