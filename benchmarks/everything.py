@@ -30,10 +30,11 @@ from encode import PHOTOS
 from timing import machine
 
 STOCK = "segment_anything, float32"
-WAYS = {  # name -> settings of the segmenter
+WAYS: dict[str, Any] = {  # name -> settings of the segmenter
     "exact": {"precision": "float32", "fit": "square"},
     "square": {"fit": "square"},
     "default": {},
+    "graphs": {"fit": "square", "graphs": True},  # CUDA GPUs
 }
 MATCH = 0.9  # IoU
 Masks = list[np.ndarray]

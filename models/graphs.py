@@ -81,7 +81,7 @@ class Recorded:
 
     Args:
         function: what it returns depends on its arguments, and on tensors that stay where they are, alone; it asks the
-            device nothing, and changes no argument. Several functions may share a recorder and a lock.
+            device nothing, and changes no argument.
         device: whose tensors the function takes; arguments may lie elsewhere.
         record: see `Record`. lock: held while one is recorded or replayed.
     """
@@ -123,6 +123,20 @@ class Recorded:
         inputs = [torch.empty(a.shape, dtype=a.dtype, device=self._device).copy_(a) for a in arguments]
         replay, outputs = self._record(self._function, inputs)
         return _Recording(inputs, replay, outputs)
+
+
+class Graphs:
+    """The recorded functions of one network, by name. They share working memory, so one is replayed at a time."""
+
+    def __init__(self, device: torch.device, record: Record | None = None) -> None:
+        """record: None is CUDA's."""
+        self._device, self._record, self._lock = device, record or CudaRecorder(device), Lock()
+        self._functions = dict[str, Recorded]()
+
+    def of(self, name: str, function: Function) -> Recorded:
+        """The recorded function of that name: `function`, when it is first asked for."""
+        known = self._functions.get(name)
+        return known or self._functions.setdefault(name, Recorded(function, self._device, self._record, self._lock))
 
 
 def filled(count: int) -> int:

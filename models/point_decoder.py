@@ -8,6 +8,7 @@ a head on the IoU token), so the image of a point without a promising candidate 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from .frame import LOW_RES
 from .mask_decoder import MASK_TOKENS, MULTI
 from .prompt_encoder import FOREGROUND, PADDING
-from .sam import CPU_PARTS, Sam, plain_arithmetic
+from .sam import Sam, plain_arithmetic
 from .transformer import HEAD_CHANNELS, HEADS, Seen, Told, add_product, look, normed
 
 CANDIDATES = MASK_TOKENS - 1  # that a point has
@@ -52,9 +53,8 @@ class PointDecoder:
         self._sam, self._decoder = sam, sam.decoder
         self._first, self._second = sam.decoder.transformer.two_layers()
         self._last = sam.decoder.transformer.final_attn_token_to_image
-        is_cpu = sam.device.type == "cpu"
-        self._parts = CPU_PARTS if is_cpu else 1  # of the image, in turn: a part of one point's fits a CPU's cache
-        self._each = is_cpu  # points go one by one where that avoids copies, together where it avoids calls
+        self._tokens, self._parts = tokens, sam.decoder.parts  # in turn: a part of one point's image fits a CPU's cache
+        self._each = not sam.together  # points go one by one where that avoids copies, together where it avoids calls
         image = tokens + sam.no_mask[0]
         placed = image + sam.positions
         looking, listening = self._first.cross_attn_token_to_image, self._first.cross_attn_image_to_token
@@ -69,7 +69,25 @@ class PointDecoder:
 
         On a GPU, where asking would mean waiting, all masks are given.
         """
-        origin = self._tokens(points.float().to(self._sam.device))
+        if self._each:
+            return self._wanted_masks(*self._looked(points.float()), wanted)
+        graphs = self._sam.graphs
+        every = (
+            partial(_every_mask, self._sam) if graphs is None else graphs.of("points", partial(_every_mask, self._sam))
+        )
+        scores, logits = every(self._tokens, points.float().to(self._sam.device))
+        return Answers(scores, *_all(scores), logits)
+
+    def every_mask(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 2) x y points on the device -> (B, 3) predicted IoU and (3 B, 256, 256) low-res logits."""
+        tokens, images = self._looked(points)
+        filters = self._decoder.filters(tokens, MULTI).to(self._sam.dtype)
+        logits = self._decoder.multiplied(filters, [self._decoder.upscaling(part) for part, _ in images[0]])
+        return self._scores_of(tokens), logits.flatten(0, 1)
+
+    def _looked(self, points: Tensor) -> tuple[Tensor, list[Parts]]:
+        """The tokens after the last look, and the image of each group of points."""
+        origin = self._origin(points)
         tokens = self._first.among_themselves(origin, origin)
         tokens = self._first.after_looking(tokens, self._first_look(tokens + origin))
         told = self._weights_and_answers(tokens + origin, tokens)
@@ -80,14 +98,14 @@ class PointDecoder:
         told = self._second.cross_attn_image_to_token.told(tokens + origin, tokens)
         images, seen = self._last_look(images, told, self._last.probes(tokens + origin))
         looked = self._last.joined(seen, tokens.shape[1])
-        tokens = self._decoder.transformer.norm_final_attn(tokens + looked)
-        return self._masks(tokens, images, wanted)
+        return self._decoder.transformer.norm_final_attn(tokens + looked), images
 
-    def _tokens(self, points: Tensor) -> Tensor:
+    def _origin(self, points: Tensor) -> Tensor:
         """(B, 2) -> (B, 7, 256) float32: the decoder's own five, the point, and the padding of a prompt without box."""
         count = len(points)
         coords = torch.stack([points, torch.zeros_like(points)], 1)
-        labels = torch.tensor([FOREGROUND, PADDING], device=points.device).expand(count, -1)
+        labels = torch.full((count, 2), PADDING, device=points.device)
+        labels[:, 0].fill_(FOREGROUND)
         prompts = self._sam.prompt_encoder.points(coords, labels)
         return torch.cat([self._decoder.own_tokens().expand(count, -1, -1), prompts], 1)
 
@@ -148,13 +166,12 @@ class PointDecoder:
     def _groups(self, count: int) -> list[slice]:
         return [slice(n, n + 1) for n in range(count)] if self._each else [slice(0, count)]
 
-    def _masks(self, tokens: Tensor, images: list[Parts], wanted: Wanted) -> Answers:
-        scores = self._decoder.iou_prediction_head(tokens[:, 0])[:, MULTI]
+    def _scores_of(self, tokens: Tensor) -> Tensor:
+        return self._decoder.iou_prediction_head(tokens[:, 0])[:, MULTI]
+
+    def _wanted_masks(self, tokens: Tensor, images: list[Parts], wanted: Wanted) -> Answers:
+        scores = self._scores_of(tokens)
         filters = self._decoder.filters(tokens, MULTI).to(self._sam.dtype)
-        if not self._each:
-            point, candidate = _all(scores)
-            logits = self._decoder.multiplied(filters, [self._decoder.upscaling(part) for part, _ in images[0]])
-            return Answers(scores, point, candidate, logits.flatten(0, 1))
         point, candidate = wanted(scores).nonzero().T
         logits = [torch.empty(0, LOW_RES, LOW_RES)]
         for number in point.unique().tolist():
@@ -162,6 +179,11 @@ class PointDecoder:
             own = filters[number, candidate[point == number]]
             logits.append(self._decoder.multiplied(own[None], pixels)[0])
         return Answers(scores, point, candidate, torch.cat(logits))
+
+
+def _every_mask(sam: Sam, tokens: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Of points on one image, with what they share made anew: it is little."""
+    return PointDecoder(sam, tokens).every_mask(points)
 
 
 def _by_head(projection: torch.nn.Linear, rows: Tensor) -> Tensor:

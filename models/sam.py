@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial, wraps
 from itertools import groupby
-from threading import Lock
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 from .checkpoints import Checkpoint
 from .crew import crew
 from .frame import MODEL_SIDE, Frame
-from .graphs import CudaRecorder, Record, Recorded, filled, portions
+from .graphs import Graphs, Record, filled, portions
 from .hq import FINE_CHANNELS, HqDecoder, hq_decoder_state
 from .image_encoder import ImageEncoder, build_image_encoder
 from .layers import has_fused_kernels, pack_layers
@@ -76,17 +75,27 @@ class Sam:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, encoder: ImageEncoder | None = None
+        self,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        dtype: torch.dtype,
+        encoder: ImageEncoder | None = None,
+        *,
+        together: bool | None = None,
     ) -> None:
-        """`encoder`: one that exists already, on that device and in that dtype; else it is built from the weights."""
+        """`encoder`: one that exists already, on that device and in that dtype; else it is built from the weights.
+
+        together: compute pictures and prompts many at once; None: everywhere but on a CPU.
+        """
         self.architecture: Architecture = checkpoint.architecture
         self.device, self.dtype = device, dtype
+        self.together = device.type != "cpu" if together is None else together
         self.encoder: ImageEncoder = encoder or build_image_encoder(checkpoint, device, dtype)
         self.padding: Padding | None = None  # set once, by `build_sam`, where it helps
         with torch.random.fork_rng(devices=[]):  # torch fills new layers at random: not with the caller's numbers
             self.prompt_encoder = PromptEncoder()
             decoder = HqDecoder if self.architecture.is_hq else MaskDecoder
-            self.decoder = decoder(CPU_PARTS if device.type == "cpu" else 1)
+            self.decoder = decoder(1 if self.together else CPU_PARTS)
         # Assigned, not copied: float32 whatever the caller's default dtype is.
         self.prompt_encoder.load_state_dict(_part(checkpoint, "prompt_encoder."), assign=True)
         state = hq_decoder_state if self.architecture.is_hq else mask_decoder_state
@@ -98,8 +107,7 @@ class Sam:
             crew()  # made now, rather than when many threads ask at once
             if has_fused_kernels():
                 pack_layers(self.decoder)
-        self.together = device.type != "cpu"  # pictures and prompts are computed many at once
-        self._graphs: _Graphs | None = None
+        self.graphs: Graphs | None = None
         self.positions = self.prompt_encoder.image_positions().to(dtype)
         self.no_mask = self.prompt_encoder.no_mask_embed.weight[None].to(dtype)
 
@@ -143,9 +151,10 @@ class Sam:
 
     def _encode_together(self, squares: Tensor) -> Tensor:
         """(B, 1024, 1024, 3) -> (B, 4096, 256)."""
-        if self._graphs is None:
+        if self.graphs is None:
             return self._encoded(squares)[0]
-        return torch.cat([self._graphs.encode(part)[0] for part in squares.split(portions(len(squares)))])
+        encoded = self.graphs.of("encode", self._encoded)
+        return torch.cat([encoded(part)[0] for part in squares.split(portions(len(squares)))])
 
     def _encoded(self, squares: Tensor) -> tuple[Tensor]:
         return (self.encoder.forward_tokens(squares).flatten(1, 2),)
@@ -204,12 +213,13 @@ class Sam:
         self, tokens: list[Tensor], prompts: list[PromptTensors], multimask: bool
     ) -> tuple[Tensor, Tensor]:
         """Prompts of one token count, all with an earlier mask or none -> (B, C, 256, 256) and (B, C)."""
-        if self._graphs is None or len(prompts[0].labels) > MOST_RECORDED:
+        if self.graphs is None or len(prompts[0].labels) > MOST_RECORDED:
             moved = (tensor.to(self.device) for tensor in _stacked(prompts))
             return self._answer(multimask, in_turn, _shared(tokens), *moved)
         count, more = len(prompts), filled(len(prompts)) - len(prompts)
         images = _shared(tokens + more * tokens[-1:])
-        logits, scores = self._graphs.decode[multimask](images, *_stacked(prompts + more * prompts[-1:]))
+        answer = self.graphs.of(f"decode, {multimask}", partial(self._answer, multimask, in_turn))
+        logits, scores = answer(images, *_stacked(prompts + more * prompts[-1:]))
         return logits[:count], scores[:count]
 
     def _answer(
@@ -221,23 +231,11 @@ class Sam:
         return self.decoder(image, dense, self.positions, sparse, MULTI if multimask else SINGLE, spread)
 
     def use_graphs(self, record: Record | None = None) -> None:
-        """From now on, have the encoder and the decoder of prompts recorded: see `graphs.py`. Once, before any call.
+        """From now on, have encoder and decoder recorded: see `graphs.py`. Once, before any call.
 
         record: None is CUDA's.
         """
-        lock, record = Lock(), record or CudaRecorder(self.device)
-        encode = Recorded(self._encoded, self.device, record, lock)
-        kinds = (False, True)
-        decode = [Recorded(partial(self._answer, kind, in_turn), self.device, record, lock) for kind in kinds]
-        self._graphs = _Graphs(encode, dict(zip(kinds, decode, strict=True)))
-
-
-@dataclass(frozen=True, eq=False)
-class _Graphs:
-    """encode: `_encoded`. decode: `_answer` without and with several candidates."""
-
-    encode: Recorded
-    decode: dict[bool, Recorded]
+        self.graphs = Graphs(self.device, record)
 
 
 def plain_arithmetic(function: Callable[P, R]) -> Callable[P, R]:

@@ -18,6 +18,7 @@ from clickmask.models import graphs, image_encoder, plain_vit, sam
 from clickmask.models.checkpoints import Checkpoint, load_checkpoint
 from clickmask.models.frame import Frame
 from clickmask.models.graphs import CudaRecorder, Outputs, Record, Recorded, filled, portions
+from clickmask.models.point_decoder import PointDecoder
 from clickmask.models.sam import PromptTensors, Sam
 
 CPU = torch.device("cpu")
@@ -126,12 +127,9 @@ def test_batches_are_few_and_none_too_small() -> None:
 def _network(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> Sam:
     """As it is on a GPU: no packed weights, torch's fused attention, many at once."""
     monkeypatch.setattr(plain_vit, "in_chunks", plain_vit.augmented)
-    monkeypatch.setattr(sam, "CPU_PARTS", 1)
     for module in (image_encoder, sam):
         monkeypatch.setattr(module, "has_fused_kernels", lambda: False)
-    network = Sam(checkpoint, CPU, torch.float32)
-    network.together = True
-    return network
+    return Sam(checkpoint, CPU, torch.float32, together=True)
 
 
 def _prompts(seed: int) -> list[PromptTensors]:
@@ -158,6 +156,24 @@ def test_so_do_other_families(
 
 
 @torch.inference_mode()
+def test_points_of_a_search_are_recorded_too(
+    tiny_sam_state: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = load_checkpoint(tiny_sam_state, cache_dir=tmp_path)
+    plain, recorded = (_network(checkpoint, monkeypatch) for _ in range(2))
+    recorded.use_graphs(record_as_fx)
+    for number in range(4):
+        random = torch.Generator().manual_seed(number)
+        tokens, points = torch.randn(4096, 256, generator=random), 1024 * torch.rand(3, 2, generator=random)
+        one, other = (PointDecoder(network, tokens).decode(points, torch.isfinite) for network in (plain, recorded))
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+        prompt = PromptTensors.pack(points[1:2], torch.tensor([1]), None)
+        ((logits, scores),) = plain.decode(tokens, [prompt], multimask=True)
+        torch.testing.assert_close(one.logits[3:6], logits, rtol=0, atol=1e-3)
+        torch.testing.assert_close(one.scores[1], scores, rtol=0, atol=1e-4)
+
+
+@torch.inference_mode()
 def _compare(
     checkpoint: Checkpoint,
     monkeypatch: pytest.MonkeyPatch,
@@ -177,9 +193,10 @@ def _compare(
         ]
         assert all(torch.equal(a, b) for a, b in zip(given, expected, strict=True))
         prompts = prompts_of(number)
-        for images, multimask in (([given[0]] * len(prompts), True), ([*given, *given][: len(prompts)], False)):
-            answers = recorded.decode_each(images, prompts, multimask=multimask)
-            others = plain.decode_each(images, prompts, multimask=multimask)
+        for images, multimask in (([given[0]] * len(prompts), True), (given[:3], False)):
+            asked = prompts[: len(images)]
+            answers = recorded.decode_each(images, asked, multimask=multimask)
+            others = plain.decode_each(images, asked, multimask=multimask)
             for (logits, scores), (logits_too, scores_too) in zip(answers, others, strict=True):
                 # A batch that is filled up is another shape, whose products may end in other bits.
                 torch.testing.assert_close(logits, logits_too, rtol=0, atol=1e-3)

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from clickmask.models.checkpoints import Checkpoint
 from clickmask.models.crew import crew
-from clickmask.models.mask_decoder import MaskDecoder
 from clickmask.models.point_decoder import CANDIDATES, Answers, PointDecoder, Wanted
 from clickmask.models.sam import PromptTensors, Sam
 
@@ -119,11 +118,7 @@ def test_the_points_of_a_gpu_go_together_and_get_nearly_the_same(
     checkpoint: Checkpoint, decoder: PointDecoder, tokens: Tensor
 ) -> None:
     """The way of a GPU, on a CPU: all points in one go, the image in one part, every mask made."""
-    sam = Sam(checkpoint, torch.device("cpu"), torch.float32)
-    sam.decoder.register_buffer("order", MaskDecoder(1).order, persistent=False)
-    together = PointDecoder(sam, tokens)
-    together._each, together._parts = False, 1
-    together._image, together._positions = (torch.cat(together._image),), (sam.positions,)
+    together = PointDecoder(Sam(checkpoint, torch.device("cpu"), torch.float32, together=True), tokens)
     ours, expected = _decode(together, POINTS, lambda scores: scores > 2), _decode(decoder, POINTS)
     assert torch.equal(ours.point, expected.point) and torch.equal(ours.candidate, expected.candidate)
     torch.testing.assert_close(ours.scores, expected.scores, rtol=0, atol=SCORES)

@@ -71,9 +71,13 @@ def test_pictures_encoded_together_give_what_each_alone_gives() -> None:
         np.testing.assert_allclose(image.embedding(), segmenter.open(one).embedding(), atol=1e-3)
 
 
-def test_everything_finds_what_the_cpu_finds() -> None:
-    ways = ({"device": "cpu", "precision": "float32", "fit": "square"}, {"device": "cuda", "precision": "float32"})
-    cpu, gpu = (Segmenter(**way).open(PHOTO).everything(points_per_side=12) for way in ways)
+@pytest.mark.parametrize("graphs", [False, True])
+def test_everything_finds_what_the_cpu_finds(graphs: bool) -> None:
+    cpu = Segmenter(device="cpu", precision="float32", fit="square").open(PHOTO).everything(points_per_side=12)
+    image = Segmenter(device="cuda", precision="float32", graphs=graphs).open(PHOTO)
+    for _ in range(2 if graphs else 0):  # a shape is recorded when it comes again
+        image.everything(points_per_side=12)
+    gpu = image.everything(points_per_side=12)
     assert len(cpu) == len(gpu) > 5
     assert min(max(_iou(a.pixels, b.pixels) for b in cpu) for a in gpu) > 0.99
     assert gpu.peak_memory is not None and 0 < gpu.peak_memory < 8e9
