@@ -20,6 +20,7 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
+_capturing = Lock()  # torch captures one graph at a time in a process, whatever the device
 MOST_SHAPES = 24  # that are kept, of one function
 BATCHES = (64, 32, 16, 8, 4, 2, 1)  # how many go together: few shapes
 
@@ -59,21 +60,16 @@ class CudaRecorder:
         self._pool: Any = None  # made with the first recording: whoever never records never touches the device
 
     def __call__(self, function: Function, inputs: Sequence[Tensor], /) -> tuple[Callable[[], object], Outputs]:
-        with torch.cuda.device(self._device):
+        with _capturing, torch.cuda.device(self._device):
             self._pool = self._pool or torch.cuda.graph_pool_handle()
-            self._warm(function, inputs)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            here, aside, graph = torch.cuda.current_stream(), torch.cuda.Stream(), torch.cuda.CUDAGraph()
+            aside.wait_stream(here)
+            with torch.cuda.stream(aside):  # libraries make their workspaces for a stream when it first uses them
+                function(*inputs)
+            with torch.cuda.graph(graph, pool=self._pool, stream=aside, capture_error_mode="thread_local"):
                 outputs = function(*inputs)
+            here.wait_stream(aside)
         return graph.replay, outputs
-
-    def _warm(self, function: Function, inputs: Sequence[Tensor]) -> None:
-        """Libraries make their workspaces when they are first used, on each stream: not while it is recorded."""
-        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
-        aside.wait_stream(here)
-        with torch.cuda.stream(aside):
-            function(*inputs)
-        here.wait_stream(aside)
 
 
 class Recorded:
