@@ -6,7 +6,7 @@ wrong masks without a word.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -160,13 +160,17 @@ def _compare(state: Mapping[str, Tensor], layout: Mapping[str, Shape], title: st
         if tuple(state[name].shape) != shape
     ]
     if wrong:
-        raise CheckpointError(f"{len(wrong)} tensors have other shapes than {title}'s: {_some(wrong)}.")
+        raise CheckpointError(f"{_count(wrong)} of other shapes than {title}'s: {_some(wrong)}.")
     extra = [name for name in state if name not in layout]
     if extra:
         raise CheckpointError(
-            f"{len(extra)} tensors have no place in {title}: {_some(extra)}. An adapter or another "
+            f"{_count(extra)} without a place in {title}: {_some(extra)}. An adapter or another "
             "network was added; merge or remove it first."
         )
+
+
+def _count(names: Sequence[str]) -> str:
+    return "1 tensor is" if len(names) == 1 else f"{len(names)} tensors are"
 
 
 def _some(names: Iterable[str]) -> str:

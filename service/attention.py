@@ -20,6 +20,7 @@ from ..models.frame import GRID, MODEL_SIDE, Frame
 from ..models.prompt_encoder import PADDING
 from ..models.sam import plain_arithmetic
 from ..models.transformer import in_turn
+from .family import check_family
 from .files import write_atomic
 from .formats.encoding import encode_png
 from .masks import Mask
@@ -136,7 +137,7 @@ class Attention:
 def attention_of(image: OpenImage, prompt: Prompt) -> Attention:
     """The attention for the mask that `segment` answers. Raises PromptError and ClosedError as that does, and
     SettingsError for a family with another decoder."""
-    image._network.check_plain("attention")
+    check_family("attention", image._network.provenance)
     frame, works = image.frame, (partial(image.segment_many, [prompt]), partial(_traced, image, prompt))
     is_cpu = image._network.sam.device.type == "cpu"  # where each is work for one thread, helped by those that idle
     (mask,), found = crew().map(_call, works) if is_cpu else map(_call, works)

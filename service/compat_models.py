@@ -119,6 +119,7 @@ def _build(variant: str, checkpoint: str | os.PathLike[str] | None = None) -> Sa
     found = weights.architecture
     if found.variant != variant:
         key = "" if found.variant is None else f" Use sam_model_registry[{found.variant!r}]."
+        key = " Use clickmask.Segmenter, which runs it." if found.is_hq else key
         raise OtherVariantError(
             f"{path} holds {found.title} ({found.variant or 'no official size'}), "
             f"but {VARIANTS[variant].title} ({variant}) was asked for.{key}"

@@ -10,7 +10,7 @@ from segment_anything import modeling
 from torch import Tensor, nn
 
 from ..models.checkpoints import Checkpoint
-from ..models.errors import CheckpointError, WeightsError
+from ..models.errors import CheckpointError, SettingsError, WeightsError
 from ..models.plain_vit import PlainViT
 from ..models.recognise import Architecture, recognise
 from ..models.sam import Sam
@@ -94,10 +94,14 @@ def network_of(model: object) -> Network:
     """The network of a `Segmenter`, or of a `Sam` of segment_anything, MobileSAM or the registry.
 
     Raises:
-        WeightsError: anything else, or a CheckpointError for a module that is not plain SAM.
+        SettingsError: a segmenter of HQ-SAM. WeightsError: anything else, or a CheckpointError for a module that is not
+            plain SAM.
     """
     if isinstance(model, Segmenter):
-        model._network.check_plain("SamPredictor")
+        if model._network.sam.architecture.is_hq:
+            raise SettingsError(
+                "the drop-in classes are SAM's, and this is HQ-SAM: ask it by Segmenter.open(photo).segment(...)"
+            )
         return SegmenterNetwork(model)
     parts = ("image_encoder", "prompt_encoder", "mask_decoder", "device")
     if isinstance(model, nn.Module) and all(hasattr(model, name) for name in parts):

@@ -63,8 +63,8 @@ def pack_embedding(tokens: Tensor, frame: Frame, picture: Picture, provenance: M
     return save({"tokens": tokens.cpu().contiguous()}, {"clickmask": json.dumps(about)})
 
 
-def read_embedding(path: str | os.PathLike[str], channels: int) -> SavedEmbedding:
-    """Read an embedding file, of a model with so many channels.
+def read_embedding(path: str | os.PathLike[str]) -> SavedEmbedding:
+    """Read an embedding file, of whatever model.
 
     Raises:
         EmbeddingError: missing, damaged, or not an embedding of this family; the message names the file.
@@ -84,9 +84,9 @@ def read_embedding(path: str | os.PathLike[str], channels: int) -> SavedEmbeddin
         raise EmbeddingError(f"{path}: not an embedding written by clickmask") from error
     if about.get("family") != FAMILY:
         raise EmbeddingError(f"{path}: an embedding of family {about.get('family')!r}, expected {FAMILY!r}")
-    shape = (PLACES, channels)
-    if tuple(tokens.shape) != shape or not torch.is_floating_point(tokens) or not bool(torch.isfinite(tokens).all()):
-        raise EmbeddingError(f"{path}: expected finite tokens of shape {shape}, got {tuple(tokens.shape)}")
+    fits = tokens.dim() == 2 and len(tokens) == PLACES and torch.is_floating_point(tokens)
+    if not fits or not bool(torch.isfinite(tokens).all()):
+        raise EmbeddingError(f"{path}: expected finite tokens of shape ({PLACES}, channels), got {tuple(tokens.shape)}")
     x0, y0, x1, y1 = frame.window
     inside = 0 <= x0 < x1 <= frame.width and 0 <= y0 < y1 <= frame.height
     if not inside or frame.width * frame.height > MAX_PIXELS:

@@ -31,11 +31,6 @@ class Network:
             return self
         return Network(self.sam, self.digest, self.margin, {**self.provenance, "refine": effective})
 
-    def check_plain(self, what: str) -> None:
-        """Raises SettingsError for what a family with another decoder than SAM's does not do."""
-        if self.sam.architecture.is_hq:
-            raise SettingsError(f"{what}: HQ-SAM has masks for clicks and boxes alone; use a SAM checkpoint for it")
-
     def without_photo(self) -> Network:
         """This network for an image without its pixels: there, masks cannot have the photo's edges."""
         return self.refined("clicks") if self.sharpens else self

@@ -17,6 +17,7 @@ from .answering import ask_together, segment_each
 from .attention import Attention, attention_of
 from .embeddings import pack_embedding, write_embedding
 from .encoder_attention import EncoderAttention, PatchAttention, encoder_attention_of
+from .family import check_family
 from .formats.encoding import encode_png
 from .images import Picture
 from .masks import Mask, PhotoSource, preview
@@ -76,7 +77,12 @@ class OpenImage(Searchable):
 
     def embedding(self) -> np.ndarray:
         """(256, 64, 64) float32: the image encoder's output, as segment_anything lays it out."""
-        return self._open_tokens()[:, :CHANNELS].float().cpu().numpy().T.reshape(CHANNELS, GRID, GRID).copy()
+        return self.encoded()[:CHANNELS]
+
+    def encoded(self) -> np.ndarray:
+        """(C, 64, 64) float32: all that the encoder gave, for `Segmenter.open_encoded`; of SAM that is `embedding`."""
+        tokens = self._open_tokens()
+        return tokens.float().cpu().numpy().T.reshape(tokens.shape[1], GRID, GRID).copy()
 
     def click(self, x: float, y: float) -> Mask:
         """The best mask for one foreground point (image frame). Raises PromptError for a point outside."""
@@ -130,7 +136,7 @@ class OpenImage(Searchable):
             SettingsError: another min_confidence. ClosedError: the image was closed.
         """
         check_confidence(min_confidence)
-        self._network.check_plain("subject")
+        check_family("subject", self._network.provenance)
         return find(
             self._network.sam, self._open_tokens(), self._frame, self.refined("off").segment_many, min_confidence
         )

@@ -13,6 +13,7 @@ from .everything.found import Found
 from .everything.options import Choice, Options, Search, SearchOptions, build, split
 from .everything.proposals import OnProgress, Peak, Proposals, never, run
 from .everything.search import Finds, Looking
+from .family import check_family
 from .network import Network
 from .prompts import Prompt
 
@@ -93,7 +94,7 @@ class Searchable:
     def looking(self, search: Search) -> Looking:
         """A search to be taken step by step; `proposed` makes of it what `proposals` gives."""
         self._open_tokens()
-        self._network.check_plain("everything")
+        check_family("everything", self._network.provenance)
         keeps_cut = search.tile_for(self._frame.window_size) is not None
         return Looking(self._network.sam, self._encoded, self._frame, search, keeps_cut=keeps_cut)
 

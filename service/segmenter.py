@@ -160,10 +160,15 @@ class Segmenter:
         """An image that a segmenter with the same settings encoded elsewhere.
 
         Args:
-            embedding: (256, 64, 64) float32, as `OpenImage.embedding` gives it of what `scale` makes.
+            embedding: (C, 64, 64) float32, as `OpenImage.encoded` gives it of what `scale` makes.
+
+        Raises:
+            EmbeddingError: it has other channels than this model's.
         """
         sam = self._network.sam
-        tokens = torch.from_numpy(embedding.reshape(256, -1).T.copy()).to(sam.device, sam.dtype)
+        if embedding.shape != (self.channels, GRID, GRID):
+            raise EmbeddingError(f"expected an embedding of {(self.channels, GRID, GRID)}, got {embedding.shape}")
+        tokens = torch.from_numpy(embedding.reshape(self.channels, -1).T.copy()).to(sam.device, sam.dtype)
         return OpenImage(self._network, PhotoSource(*picture.size, picture), frame, tokens)
 
     def open_many(self, sources: Iterable[object], *, on_error: Skip | None = None) -> Iterator[OpenImage]:
@@ -218,12 +223,14 @@ class Segmenter:
         Raises:
             EmbeddingError: the file is no embedding, or one of another model or of another image.
         """
-        saved = read_embedding(path, self.channels)
+        saved = read_embedding(path)
         if saved.provenance.get("digest") != self._network.digest:
             raise EmbeddingError(
                 f"{path}: made with model {saved.provenance.get('model')} ({saved.provenance.get('digest')}), "
                 f"not with this one ({self._network.digest}); encode the image again"
             )
+        if saved.tokens.shape[1] != self.channels:
+            raise EmbeddingError(f"{path}: expected tokens of {self.channels} channels, got {saved.tokens.shape[1]}")
         picture = None if image is None else read_picture(image)
         if picture is not None and picture.digest != saved.image_digest:
             raise EmbeddingError(f"{path}: made from another image than the one given ({saved.image_name})")

@@ -66,7 +66,7 @@ class Desk:
         if not photo.has_embedding:
             return None
         path = photo.job.embedding
-        if read_embedding(path, self._segmenter.channels).image_digest != photo.picture.digest:
+        if read_embedding(path).image_digest != photo.picture.digest:
             return None  # the photo was edited since
         return self._segmenter.load_embedding(path, image=photo.picture)
 

@@ -109,8 +109,8 @@ def run_with(
             _prepare(batch)
             with open_hands() as hands, history_of(batch) as history:
                 own = fingerprint(hands.provenance, batch.question, batch.formats)
-                own |= {"embeddings": True} if batch.embeddings is not None else {}
-                own |= {"fast_decode": True} if batch.is_fast else {}
+                ways = {"embeddings": batch.embeddings is not None, "fast_decode": batch.is_fast}
+                own |= {way: True for way, is_taken in ways.items() if is_taken}
                 agree(batch.state / "settings.json", own, batch.out.title)
                 asked = {**lasting(hands.provenance), "asked": batch.question.describe()}
                 shards = shards_of(batch, asked)

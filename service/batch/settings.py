@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models.errors import OutputError, SettingsError
+from ..family import check_question
 from ..files import write_atomic
 from ..formats import FORMATS, Options, check_options
 from ..provenance import lasting
@@ -78,7 +79,11 @@ class Formats:
 
 
 def fingerprint(provenance: Mapping[str, Any], question: Question, formats: Formats) -> dict[str, Any]:
-    """All that the results depend on beside the photos, as plain values."""
+    """All that the results depend on beside the photos, as plain values.
+
+    Raises SettingsError for a question that the model does not answer.
+    """
+    check_question(question.describe(), provenance)
     model = lasting(provenance)
     options: dict[str, Any] = {name: formats.options.of(name) for name in formats.files if FORMATS[name].takes}
     if SHARDS in formats.names:

@@ -25,9 +25,11 @@ def chart(figures: Sequence[Figure], title: str) -> str:
     rows = _rows(times)
     height = _TOP + _ROW * len(rows) + 12
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" '
+        f'viewBox="0 0 {_WIDTH} {height}" role="img">',
         f'<title>{escape(title)}</title><style>{_STYLE}</style><rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
         f'<text class="title" x="12" y="26">{escape(title)}</text>',
+        f'<text class="dim" x="12" y="{_TOP - 12}">each line is ten times the one before</text>',
         *_axis(low, high, height),
     ]
     for number, row in enumerate(rows):

@@ -41,6 +41,7 @@ class Figure:
             "least": min(self.values),
             "most": max(self.values),
             "runs": len(self.values),
+            "values": list(self.values),
         }
 
 
@@ -56,7 +57,12 @@ def times_better(figure: Figure, figures: Sequence[Figure]) -> float | None:
 
 def shown(value: float, unit: str) -> str:
     """For people: three digits that count, in the unit that suits it."""
-    if unit == "s" and value < 1:
-        return f"{1000 * value:.3g} ms"
+    if unit == "s" and value < 0.9995:
+        return f"{_three(1000 * value)} ms"
     words = {"s": "s", "MB": "MB", "1/s": "a second"}
-    return f"{value:,.0f} MB" if unit == "MB" else f"{value:.3g} {words[unit]}"
+    return f"{value:,.0f} MB" if unit == "MB" else f"{_three(value)} {words[unit]}"
+
+
+def _three(value: float) -> str:
+    """With three digits that count, but never with an exponent."""
+    return f"{value:.3g}" if value < 999.5 else f"{value:,.0f}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,13 +13,13 @@ import cv2
 import numpy as np
 import torch
 
-from ...models.errors import StoppedError
 from ...models.frame import Frame
 from ..images import read_picture
 from ..open_image import OpenImage
 from ..prompts import Prompt
 from ..segmenter import Segmenter
 from .figures import OURS, Figure
+from .memory import Peak, run
 from .peers import Peer
 
 PHOTO = Path(__file__).resolve().parents[2] / "ui" / "static" / "examples" / "dogs.jpg"
@@ -46,21 +44,24 @@ class Wishes:
 
 def starts(wishes: Wishes, group: str) -> Iterator[Figure]:
     """A process from its start to the mask of a click, in a file; and the most memory that it took."""
+    width, height = read_picture(wishes.photo).size
     seconds, peaks = list[float](), list[float]()
     with tempfile.TemporaryDirectory() as folder:
-        words = ["--point", "30,30", "-q", "-o", f"{folder}/mask.png", *wishes.arguments]
+        words = ["--point", f"{width // 2},{height // 2}", "-q", "-o", f"{folder}/mask.png", *wishes.arguments]
         line = [sys.executable, "-m", "clickmask", "segment", str(wishes.photo), *words]
         for _ in range(STARTS):
-            begun = time.perf_counter()
-            peaks.append(_run(line))
-            seconds.append(time.perf_counter() - begun)
+            time_taken, peak = run(line)
+            seconds.append(time_taken)
+            peaks += [] if peak is None else [peak]
     yield Figure(group, "process start to a mask", "s", tuple(seconds))
-    if all(peaks):
+    if peaks:
         yield Figure(group, "memory of that, at most", "MB", tuple(peaks))
 
 
-def uses(segmenter: Segmenter, load: float, wishes: Wishes, group: str, peer: Peer | None) -> Iterator[Figure]:
-    """What a model does with photos. load: seconds that it took to make the segmenter."""
+def uses(
+    segmenter: Segmenter, load: float, memory: Peak, wishes: Wishes, group: str, peer: Peer | None
+) -> Iterator[Figure]:
+    """What a model does with photos. load: seconds that it took to make the segmenter. memory: from before that."""
     yield Figure(group, "load the model", "s", (load,))
     photos = {size: resized(wishes.photo, size) for size in SIZES}
     yield from _opening(segmenter, photos, wishes, group, peer)
@@ -74,7 +75,9 @@ def uses(segmenter: Segmenter, load: float, wishes: Wishes, group: str, peer: Pe
         name = f"everything, {megapixels(SIZES[0])}"
         yield from figures(group, {name: lambda: search.everything(points_per_side=GRID)}, rounds, warmup=0)
     whose = "memory of all this, at most" if peer is None else "memory of both, at most"
-    yield Figure(group, whose, "MB", (_peak(segmenter),))
+    most = memory.read()
+    if most is not None:
+        yield Figure(group, whose, "MB", (most,))
 
 
 def _opening(
@@ -130,9 +133,9 @@ def figures(
     runs = {OURS: own, **(theirs or {})}
     seconds: dict[str, list[float]] = {who: [] for who in runs}
     for number in range(warmup + rounds):
-        for who, run in runs.items():
+        for who, call in runs.items():
             begun = time.perf_counter()
-            _done(run())
+            _done(call())
             if number >= warmup:
                 seconds[who].append(time.perf_counter() - begun)
     for who, values in seconds.items():
@@ -165,36 +168,3 @@ def _done(value: object) -> object:
     elif torch.backends.mps.is_available():
         torch.mps.synchronize()
     return value
-
-
-def _run(line: Sequence[str]) -> float:
-    """Run a process; its peak memory in megabytes, 0 where the system does not tell. Raises StoppedError."""
-    with subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None, "it is a pipe"
-        said = process.stderr.read().decode(errors="replace").strip()
-        usage = None
-        if hasattr(os, "wait4"):
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise StoppedError(f"a process could not segment the photo: {said}")
-    return 0.0 if usage is None else _megabytes(usage.ru_maxrss)
-
-
-def _peak(segmenter: Segmenter) -> float:
-    """Megabytes: of the GPU where the model is on one, else of this process."""
-    device = torch.device(segmenter.provenance["device"])
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    try:
-        import resource
-    except ImportError:  # Windows has none
-        import psutil
-
-        return psutil.Process().memory_info().peak_wset / 1e6  # pyright: ignore[reportAttributeAccessIssue]
-    return _megabytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-
-
-def _megabytes(maxrss: int) -> float:
-    """Linux counts it in kilobytes, macOS in bytes."""
-    return maxrss / 1e6 if sys.platform == "darwin" else maxrss * 1024 / 1e6

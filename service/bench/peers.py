@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,12 +17,15 @@ from ..segmenter import Segmenter
 
 
 class Peer:
-    """segment_anything's own predictor, in float32 as it comes, on a segmenter's device and weights."""
+    """segment_anything's own predictor, in float32 as it comes, on a segmenter's device and weights.
 
-    def __init__(self, network: Any, name: str, device: str) -> None:
+    package: whose code it is, with its version.
+    """
+
+    def __init__(self, network: Any, name: str, device: str, package: str) -> None:
         from segment_anything import SamPredictor
 
-        self.name = name
+        self.name, self.package = name, f"{package} {version(package)}"
         self._predictor = SamPredictor(network.to(device).eval())
 
     def set_image(self, pixels: np.ndarray) -> None:
@@ -37,12 +41,15 @@ def peer_of(segmenter: Segmenter) -> Peer | str:
     """The original of a segmenter's model; or, in words, what it takes to have it."""
     weights, device = segmenter._checkpoint, segmenter.provenance["device"]
     if weights.architecture.is_hq:
-        return "of HQ-SAM none is measured"
+        return f"{weights.architecture.title}: of HQ-SAM none is measured"
     if weights.architecture.kind == "vit":
-        return Peer(module_of(weights.architecture, weights.state), "segment_anything", device)
+        return Peer(module_of(weights.architecture, weights.state), "segment_anything", device, "segment-anything")
     if find_spec("mobile_sam") is None or find_spec("timm") is None:
         return "MobileSAM's own code is not installed: pip install mobilesam-mirror timm"
-    return Peer(_mobile_sam(weights.state), "MobileSAM", device)
+    try:
+        return Peer(_mobile_sam(weights.state), "MobileSAM", device, "mobilesam-mirror")
+    except Exception as error:  # others' code, of whatever version: it is not what is measured
+        return f"MobileSAM's own code does not work here ({type(error).__name__}: {error})"
 
 
 def _mobile_sam(state: Mapping[str, Tensor]) -> Any:

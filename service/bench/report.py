@@ -8,14 +8,24 @@ from typing import Any
 
 from .figures import OURS, Figure, shown, times_better
 
+NOTES = {
+    "units": "s: seconds; MB: 10^6 bytes; 1/s: a second",
+    "process start to a mask": "clickmask segment, from the start of the process to its end, in a process of its own",
+    "load the model": "with what an earlier start remembered (the self-check of bfloat16, the embedding of padding)",
+    "open a JPEG": "reading, decoding and encoding it",
+    "encode": "the same, of pixels that were decoded",
+    "click": "one mask at the photo's own size; of a peer the three that its predictor gives",
+    "who": "a peer runs as it comes: in float32, on the whole square",
+}
 
-def machine() -> dict[str, Any]:
-    """What figures hold for: processor, cores, GPU, and the versions of what computes."""
+
+def machine(*, uses_gpu: bool) -> dict[str, Any]:
+    """What figures hold for: processor, cores, the GPU where one is used, and the versions of what computes."""
     import torch
 
     from ..version import version
 
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    gpu = torch.cuda.get_device_name() if uses_gpu else None
     return {
         "clickmask": version(),
         "processor": _processor(),
@@ -47,11 +57,12 @@ def table(figures: Sequence[Figure], about: Mapping[str, Any]) -> None:
         settings = about["models"][group]
         words = f"\n{group}: {settings['device']}, {settings['precision']}, fit {settings['fit']}"
         console.print(words, style="bold", soft_wrap=True)
-        shape = Table(
-            "What", "Median", "Least", "Most", "Runs", *(["Beside"] if has_peers else []), box=None, pad_edge=False
-        )
-        for column in range(1, 5):
-            shape.columns[column].justify = "right"
+        shape = Table(box=None, pad_edge=False)
+        shape.add_column("What", overflow="fold")
+        for name in ("Median", "Least", "Most", "Runs"):
+            shape.add_column(name, justify="right", no_wrap=True)
+        if has_peers:
+            shape.add_column("Beside")
         for figure in own:
             shape.add_row(*_row(figure, own))
         console.print(shape)
@@ -61,7 +72,9 @@ def _row(figure: Figure, figures: Sequence[Figure]) -> list[str]:
     better = times_better(figure, figures)
     name = figure.name if better is None else f"  {figure.who}"
     values = [shown(value, figure.unit) for value in (figure.median, min(figure.values), max(figure.values))]
-    return [name, *values, str(len(figure.values)), "" if better is None else f"{better:.2f} times ours"]
+    beside = "" if better is None else f"{better:.2f} times ours"
+    has_peers = any(other.who != OURS for other in figures)
+    return [name, *values, str(len(figure.values)), *([beside] if has_peers else [])]
 
 
 def _processor() -> str:

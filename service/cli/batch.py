@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -22,7 +20,7 @@ from .batch_workers import Crew, open_workers
 from .checks import check_soft
 from .config import ConfigFileHere
 from .settings import Settings
-from .shell import UNEXPECTED, say
+from .shell import UNEXPECTED, say, take_sigterm
 
 if TYPE_CHECKING:
     from ..batch.questions import Question
@@ -78,7 +76,7 @@ def batch(
     """Segment a folder of photos: any number, in any formats. Stopped or killed, the same command goes on."""
     options = locals()  # the arguments, by name
     _check_question(options)
-    _take_sigterm()
+    take_sigterm()
     planned = _plan(options)
     refine = "off" if planned.question.is_plain else refine
     settings = Settings(model, device, precision, fit, refine, cache_dir, graphs)
@@ -87,12 +85,6 @@ def batch(
     tell(report, quiet=quiet, finished=finish)
     if report.tally.failed:
         raise typer.Exit(SOME_FAILED)
-
-
-def _take_sigterm() -> None:
-    """Machines stop programs so: as good as Ctrl-C."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _check_question(options: Mapping[str, Any]) -> None:

@@ -58,7 +58,7 @@ def plan_outputs(
     sources = list(inputs)
     for chosen in paths:
         guard_output(chosen, sources)
-        _check_folder(chosen)
+        check_folder(chosen)
         if os.path.exists(chosen) and not force and (output is None or chosen != path):
             raise OutputError(f"{chosen} exists already: choose another name with -o, or write over it with --force")
     return Outputs(paths, name, options)
@@ -69,7 +69,7 @@ def numbered(path: Path, number: int) -> Path:
     return path.with_name(f"{path.stem}_{number}{path.suffix}")
 
 
-def _check_folder(path: Path) -> None:
+def check_folder(path: Path) -> None:
     """Find out now, and not after the work, that there is no writing beside `path` (missing folders are made)."""
     if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe, written to as it is
         return

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import traceback
 from typing import Any
 
@@ -53,17 +55,23 @@ def show(*parts: str | tuple[str, str]) -> None:
     Console().print(Text.assemble(*parts), soft_wrap=True)
 
 
+def take_sigterm() -> None:
+    """Machines stop programs so: as good as Ctrl-C."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def write_stdout(data: bytes) -> None:
     """Write a file's bytes to standard output. Raises OutputError when that cannot be."""
     if sys.stdout is None:
-        raise OutputError("-o -: standard output is closed")
+        raise OutputError("standard output is closed")
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"-o -: standard output cannot be written: {error.strerror}") from error
+        raise OutputError(f"standard output cannot be written: {error.strerror}") from error
 
 
 def _failure(message: str, code: int) -> typer.Exit:

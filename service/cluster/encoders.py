@@ -100,7 +100,7 @@ class _Replica:
     def _encode(self, scaled: list[np.ndarray]) -> list[np.ndarray | Exception]:
         works = [Encode(Picture(one), Frame.whole(one.shape[1], one.shape[0])) for one in scaled]
         found = self._engine.run(ENCODE, works)
-        return [one if isinstance(one, Exception) else one.embedding() for one in found]
+        return [one if isinstance(one, Exception) else one.encoded() for one in found]
 
     def check_health(self) -> None:
         """Asked by Serve, which replaces a replica that raises. Raises RuntimeError once the device has failed."""

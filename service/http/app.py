@@ -137,12 +137,14 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 
 def _as_api_error(request: Request, error: Exception) -> ApiError:
     if isinstance(error, ApiError):
-        if error.__cause__ is not None:  # one of ours became a 500: the log tells which
+        if error.__cause__ is not None and error.status >= 500:  # one of ours: the log tells which
             _log_cause(request, error.__cause__)
         return error
     if isinstance(error, ClickmaskError):
-        _log_cause(request, error)
-        return from_clickmask(error)
+        found = from_clickmask(error)
+        if found.status >= 500:
+            _log_cause(request, error)
+        return found
     if isinstance(error, RequestValidationError):
         first: dict[str, Any] = error.errors()[0]
         field = str(first["loc"][-1])

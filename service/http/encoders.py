@@ -31,7 +31,7 @@ class Encoders(Protocol):
     def encode(self, scaled: Sequence[np.ndarray]) -> list[np.ndarray | Exception]:
         """For each picture, as `Segmenter.scale` makes it, its embedding or what kept it from having one.
 
-        Blocks; called from as many threads as `at_once`. An embedding is (256, 64, 64) float32.
+        Blocks; called from as many threads as `at_once`. An embedding is `OpenImage.encoded`.
         """
         ...
 

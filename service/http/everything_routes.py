@@ -96,7 +96,7 @@ async def _end(request: Request, one: Searching, moved: asyncio.Event) -> bytes:
         return event("result", as_json(await service_of(request).searches.answer(one, notes_of(request), moved.set)))
     except ApiError as error:
         found = error
-        if error.__cause__ is not None:
+        if error.__cause__ is not None and error.status >= 500:
             _log_failure(request, error.__cause__)
     except Exception as error:  # nothing can be told of it by a status any more
         found = ApiError(500, "internal", "the server could not do this; its log, under this request's id, says why")

@@ -6,17 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from typer.testing import CliRunner
 
-from clickmask import EmbeddingError, Mask, SamPredictor, Segmenter, SettingsError
+from clickmask import EmbeddingError, Mask, SamPredictor, Segmenter, SettingsError, sam_model_registry
 from clickmask.models.checkpoints import load_checkpoint
 from clickmask.models.errors import CheckpointError
 from clickmask.models.frame import Frame
 from clickmask.models.recognise import recognise
 from clickmask.models.sam import PromptTensors, Sam
+from clickmask.service.cli.app import app
+from clickmask.service.images import read_picture
 
 LOGITS, SCORES = 1e-3, 1e-4
 PHOTO = np.random.default_rng(4).integers(0, 256, (96, 160, 3), np.uint8)
@@ -98,8 +102,30 @@ def test_it_goes_the_way_of_every_model(hq_file: Path, tmp_path: Path) -> None:
     image.save_embedding(tmp_path / "a.safetensors")
     again = segmenter.load_embedding(tmp_path / "a.safetensors", image=PHOTO)
     assert np.array_equal(again.click(80, 40).logits, image.click(80, 40).logits)
+    far = segmenter.open_encoded(read_picture(PHOTO), image.frame, image.encoded())
+    assert np.array_equal(far.click(80, 40).logits, image.click(80, 40).logits)
+    with pytest.raises(EmbeddingError, match=r"expected an embedding of \(768, 64, 64\), got \(256, 64, 64\)"):
+        segmenter.open_encoded(read_picture(PHOTO), image.frame, image.embedding())
     assert segmenter.embedding_bytes == 3 * Segmenter(cache_dir=tmp_path).embedding_bytes
     assert image.encoder_attention().rollout(80, 40).shape == (64, 64)
+
+
+def test_a_batch_that_it_cannot_do_ends_before_the_first_photo(hq_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    assert cv2.imwrite(str(tmp_path / "photos" / "a.png"), PHOTO)
+    for what in ("--everything", "--subject"):
+        words = [
+            "batch",
+            str(tmp_path / "photos"),
+            str(tmp_path / what),
+            what,
+            "--model",
+            str(hq_file),
+            "--device",
+            "cpu",
+        ]
+        told = CliRunner().invoke(app, words)
+        assert told.exit_code == 2 and f"{what[2:]}: HQ-SAM has masks for clicks and boxes alone" in told.stderr
 
 
 def test_bfloat16_gives_nearly_the_same(hq_file: Path, tmp_path: Path) -> None:
@@ -115,13 +141,16 @@ def test_what_it_does_not_do_is_refused_by_name(hq_file: Path, hq_original: Any,
         ("everything", image.everything),
         ("subject", image.subject),
         ("attention", lambda: image.attention([(80, 40)])),
-        ("SamPredictor", lambda: SamPredictor(segmenter)),
     ):
         with pytest.raises(SettingsError, match=f"{what}: HQ-SAM has masks for clicks and boxes alone"):
             call()
+    with pytest.raises(SettingsError, match="the drop-in classes are SAM's, and this is HQ-SAM: ask it by Segmenter"):
+        SamPredictor(segmenter)
+    with pytest.raises(CheckpointError, match="clickmask.Segmenter, which runs it"):
+        sam_model_registry["vit_b"](str(hq_file))
     with pytest.raises(CheckpointError, match="give it to Segmenter"):
         SamPredictor(hq_original)
     plain = Segmenter(device="cpu", cache_dir=tmp_path)
     plain.open(PHOTO).save_embedding(tmp_path / "plain.safetensors")
-    with pytest.raises(EmbeddingError, match=r"expected finite tokens of shape \(4096, 768\)"):
+    with pytest.raises(EmbeddingError, match="made with model .*not with this one.*encode the image again"):
         segmenter.load_embedding(tmp_path / "plain.safetensors")

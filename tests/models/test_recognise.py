@@ -137,7 +137,7 @@ def test_missing_block_is_noticed(vit: State) -> None:
 
 
 def test_left_over_tensors_are_refused_as_an_adapter(vit: State) -> None:
-    with pytest.raises(CheckpointError, match=r"no place.*lora_A.*adapter"):
+    with pytest.raises(CheckpointError, match=r"without a place.*lora_A.*adapter"):
         recognise({**vit, **_named("image_encoder.blocks.0.attn.lora_A")})
 
 

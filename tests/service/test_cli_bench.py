@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
+import cv2
+import numpy as np
 import pytest
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-from clickmask.service.bench import measuring
+from clickmask import Segmenter
+from clickmask.service.bench import measuring, memory, peers
 from clickmask.service.bench.chart import chart
 from clickmask.service.bench.figures import Figure, shown, times_better
 from clickmask.service.cli.app import app
@@ -86,18 +93,78 @@ def test_of_hq_sam_all_but_everything_is_measured(little: None, hq_file: Path) -
     assert "of HQ-SAM none is measured" in told.stderr
 
 
-def test_json_alone_goes_to_standard_output(little: None, model: str) -> None:
-    told = CliRunner().invoke(app, ["bench", "--model", model, "--rounds", "1", "--json", "-", "-q", "--device", "cpu"])
-    assert told.exit_code == 0 and len(json.loads(told.stdout)["figures"]) == 13 and not told.stderr
+def test_json_alone_goes_to_standard_output(little: None, model: str, tmp_path: Path) -> None:
+    """Of a model that was named twice, and with a picture to be drawn besides; of a photo of one pixel."""
+    assert cv2.imwrite(str(tmp_path / "dot.png"), np.zeros((1, 1, 3), np.uint8))
+    words = ["--model", model, "--model", model, "--rounds", "1", "--json", "-", "-q", "--device", "cpu"]
+    words += ["--plot", str(tmp_path / "b.svg"), "--photo", str(tmp_path / "dot.png")]
+    told = CliRunner().invoke(app, ["bench", *words])
+    assert told.exit_code == 0 and not told.stderr, told.output
+    document = json.loads(told.stdout)
+    assert [figure["name"] for figure in document["figures"]] == NAMES and document["photo"] == "dot.png"
+    assert len(document["figures"][4]["values"]) == 1 and document["gpu"] is None
+    assert (tmp_path / "b.svg").exists()
 
 
-def test_what_cannot_be_used_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+def test_a_process_does_not_count_what_its_parent_held() -> None:
+    held = np.ones(400_000_000, np.uint8)
+    _, peak = memory.run([sys.executable, "-S", "-c", "pass"])
+    assert peak is not None and 1 < peak < 100 and len(held)
+
+
+def test_a_peak_is_that_from_then_on() -> None:
+    held = np.ones(600_000_000, np.uint8)
+    del held
+    peak = memory.Peak(torch.device("cpu"))
+    before = peak.read()
+    held = np.ones(300_000_000, np.uint8)
+    after = peak.read()
+    assert before is not None and after is not None and len(held)
+    assert 250 < after - before < 400
+
+
+def test_a_process_that_is_waited_for_ends_with_the_wait(tmp_path: Path) -> None:
+    """As when Ctrl-C comes."""
+    file = tmp_path / "left"
+    line = [sys.executable, "-c", f"import time; time.sleep(3); open({str(file)!r}, 'w')"]
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            memory.run(line)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    time.sleep(4)
+    assert not file.exists()
+
+
+def test_a_peer_that_does_not_work_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(state: object) -> object:
+        raise ImportError("no such thing")
+
+    monkeypatch.setattr(peers, "_mobile_sam", broken)
+    monkeypatch.setattr(peers, "find_spec", lambda name: True)
+    assert peers.peer_of(Segmenter(device="cpu")) == (
+        "MobileSAM's own code does not work here (ImportError: no such thing)"
+    )
+
+
+def test_what_cannot_be_used_is_refused_before_anything_is_measured(model: str, tmp_path: Path) -> None:
     runner = CliRunner()
     for words, message in (
         (["--model", "vit_x"], "vit_x"),
         (["--rounds", "0"], "--rounds"),
         (["--photo", str(tmp_path / "none.jpg")], "none.jpg"),
         (["--plot", str(tmp_path)], "directory"),
+        (["--json", str(tmp_path)], "is a folder"),
+        (["--json", "/dev/null/x.json"], "cannot be written"),
+        (["--model", model, "--json", model], "is the input itself"),
+        (["--json", "same.svg", "--plot", "same.svg"], "is the input itself"),
+        (["--model", "vit_t", "--model", "missing.pth"], "missing.pth"),
         (["--graphs", "--device", "cpu"], "graphs=True is for CUDA GPUs"),
     ):
         told = runner.invoke(app, ["bench", *words])
@@ -117,6 +184,8 @@ def test_a_peers_figure_is_told_in_times_of_ours() -> None:
     [
         (0.0213, "s", "21.3 ms"),
         (1.0, "s", "1 s"),
+        (0.9996, "s", "1 s"),
+        (1234.5, "s", "1,234 s"),
         (22.51, "s", "22.5 s"),
         (1438.2, "MB", "1,438 MB"),
         (95.2, "1/s", "95.2 a second"),

@@ -157,7 +157,9 @@ def test_tokens_of_another_shape_or_type_are_refused(
     saved: Path, strip_segmenter: Segmenter, tokens: torch.Tensor
 ) -> None:
     _rewrite(saved, {"tokens": tokens})
-    with pytest.raises(EmbeddingError, match=r"expected finite tokens of shape \(4096, 256\)"):
+    with pytest.raises(
+        EmbeddingError, match=r"expected finite tokens of shape \(4096, channels\)|of 256 channels, got 255"
+    ):
         strip_segmenter.load_embedding(saved)
 
 
