@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..models.errors import PromptError, WeightsError
@@ -32,15 +33,23 @@ def ask_together(questions: Questions, *, multimask: bool) -> list[list[Mask]]:
         if image._network.obeys:
             check_pixels(prompt)
     tensors = [to_tensors(prompt, image.frame) for image, prompt in questions]
-    answers = questions[0][0]._network.sam.decode_each(tokens, tensors, multimask=multimask)
+    answers = _on_host(questions[0][0]._network.sam.decode_each(tokens, tensors, multimask=multimask))
     return [
         _masks(image, prompt, logits, scores)
         for (image, prompt), (logits, scores) in zip(questions, answers, strict=True)
     ]
 
 
+def _on_host(answers: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    """Logits and scores where numpy sees them: from a device all in one go, since each is waited for."""
+    if answers[0][0].device.type == "cpu":
+        return answers
+    logits, scores = (torch.stack(column).cpu() for column in zip(*answers, strict=True))
+    return list(zip(logits, scores, strict=True))
+
+
 def _masks(image: OpenImage, prompt: Prompt, logits: Tensor, scores: Tensor) -> list[Mask]:
-    arrays, numbers = logits.cpu().numpy(), scores.tolist()
+    arrays, numbers = logits.numpy(), scores.tolist()
     if not np.isfinite(numbers).all():
         raise WeightsError("the model answers with no numbers (NaN): its weights, or `previous`, are unusable")
     order = sorted(range(len(numbers)), key=lambda n: -numbers[n])
