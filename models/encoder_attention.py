@@ -155,7 +155,8 @@ class _WatchedTinyViT:
         """As `TinyViT.late`."""
         encoder: Any = self._encoder
         for number, stage in enumerate(encoder.stages, 1):
-            index = window_index(*x.shape[:3], stage.window, stage.heads, x.device)
+            batch, height, width, _ = x.shape
+            index = window_index(batch, height, width, stage.window, stage.heads, x.device)
             stride = PATCH // (2 if number == 1 else 1)
             for count, block in enumerate(stage.blocks, 1):
                 self.blocks.append(_TinyBlock(f"stage {number}, block {count}", stride, block.attention, x[0]))

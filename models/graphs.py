@@ -3,13 +3,13 @@
 A click is some two hundred small kernels, an encoding some hundreds; to start them one by one takes a GPU's host longer
 than the GPU takes to run them. A CUDA graph starts all with one call ("Accelerating PyTorch with CUDA Graphs", 2021).
 It is the same kernels on the same numbers. Nobody waits for it: a shape's first call runs as ever, its second is
-recorded, which takes a few calls' time, and from then on it is replayed.
+recorded, which takes a few calls' time, and from then on it is replayed. Only so many shapes are recorded, and none is
+given up for another one: libraries' workspaces of one graph may be another's.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 _capturing = Lock()  # torch captures one graph at a time in a process, whatever the device
 MOST_SHAPES = 24  # that are kept, of one function
-BATCHES = (64, 32, 16, 8, 4, 2, 1)  # how many go together: few shapes
+BATCHES = (128, 64, 32, 16, 8, 4, 2, 1)  # how many go together: few shapes
 
 Outputs = tuple[Tensor, ...]
 Function = Callable[..., Outputs]
@@ -47,29 +47,57 @@ class _Recording:
 
     def __call__(self, arguments: Sequence[Tensor]) -> Outputs:
         for place, argument in zip(self.inputs, arguments, strict=True):
-            place.copy_(argument)
+            place.copy_(argument, non_blocking=True)
         self.replay()
         return tuple(output.clone() for output in self.outputs)  # the next one to ask overwrites them
 
 
 class CudaRecorder:
-    """Records on a CUDA device. What is recorded shares its working memory: one is replayed at a time."""
+    """Records on a CUDA device. What is recorded shares its working memory, so one is replayed at a time.
+
+    Memory is shared among recordings of one pool and one stream alone, which does nothing else. Libraries' workspaces
+    are first asked for on that stream while it is recorded: so they lie in the pool, and stay there with it.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._pool: Any = None  # made with the first recording: whoever never records never touches the device
+        self._pool: Any = None  # both made with the first recording: whoever never records never touches the device
+        self._stream: torch.cuda.Stream | None = None
 
     def __call__(self, function: Function, inputs: Sequence[Tensor], /) -> tuple[Callable[[], object], Outputs]:
         with _capturing, torch.cuda.device(self._device):
-            self._pool = self._pool or torch.cuda.graph_pool_handle()
-            here, aside, graph = torch.cuda.current_stream(), torch.cuda.Stream(), torch.cuda.CUDAGraph()
-            aside.wait_stream(here)
-            with torch.cuda.stream(aside):  # libraries make their workspaces for a stream when it first uses them
-                function(*inputs)
-            with torch.cuda.graph(graph, pool=self._pool, stream=aside, capture_error_mode="thread_local"):
-                outputs = function(*inputs)
-            here.wait_stream(aside)
+            here, pool = torch.cuda.current_stream(), self._pool or torch.cuda.graph_pool_handle()
+            self._stream = self._stream or torch.cuda.Stream()
+            function(*inputs)  # libraries choose, and load, their kernels for a shape when they first see it
+            graph = torch.cuda.CUDAGraph()
+            try:
+                with torch.cuda.graph(graph, pool=pool, stream=self._stream, capture_error_mode="thread_local"):
+                    outputs = function(*inputs)
+            finally:
+                torch.cuda.set_stream(here)  # where the end of a recording fails, torch leaves its own
+            self._pool = pool
         return graph.replay, outputs
+
+
+class _Turn:
+    """One at a time: threads, and what they ask of a CUDA device from whatever streams."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._lock = device, Lock()
+        self._last: torch.cuda.Event | None = None
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if self._last is not None:
+            torch.cuda.current_stream(self._device).wait_event(self._last)
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            if self._device.type == "cuda":
+                self._last = self._last or torch.cuda.Event()
+                self._last.record(torch.cuda.current_stream(self._device))
+        finally:
+            self._lock.release()
 
 
 class Recorded:
@@ -78,61 +106,74 @@ class Recorded:
     Args:
         function: what it returns depends on its arguments, and on tensors that stay where they are, alone; it asks the
             device nothing, and changes no argument.
-        device: whose tensors the function takes; arguments may lie elsewhere.
-        record: see `Record`. lock: held while one is recorded or replayed.
+        of: whose function it is.
     """
 
-    def __init__(self, function: Function, device: torch.device, record: Record, lock: Lock) -> None:
-        self._function, self._device, self._record, self._lock = function, device, record, lock
-        self._shapes: OrderedDict[Hashable, _Recording | None] = OrderedDict()  # None: came once
-        self._too_large = set[Hashable]()
+    def __init__(self, function: Function, of: Graphs) -> None:
+        self._function, self._of = function, of
+        self._recordings = dict[Hashable, _Recording]()
+        self._seen = set[Hashable]()
 
     @torch.inference_mode()
     def __call__(self, *arguments: Tensor) -> Outputs:
         """The function's values."""
         shape = tuple((tuple(argument.shape), argument.dtype) for argument in arguments)
-        with self._lock:
+        with self._of.turn:
             recording = self._known(shape, arguments)
             if recording is not None:
                 return recording(arguments)
-        return self._function(*(argument.to(self._device) for argument in arguments))
+        return self._function(*(argument.to(self._of.device) for argument in arguments))
+
+    def forget(self) -> None:
+        """Give all recordings up."""
+        self._recordings.clear()
 
     def _known(self, shape: Hashable, arguments: Sequence[Tensor]) -> _Recording | None:
         """The recording of a shape, made now if it comes for the second time."""
-        if shape in self._too_large:
+        recording = self._recordings.get(shape)
+        if recording is not None or not self._of.records or len(self._recordings) >= MOST_SHAPES:
+            return recording
+        if shape not in self._seen:
+            self._seen.add(shape)
             return None
-        comes_again = shape in self._shapes
-        recording = self._shapes.pop(shape, None)
-        if comes_again and recording is None:
-            try:
-                recording = self._recorded(arguments)
-            except torch.OutOfMemoryError:
-                log.warning("no memory to record a CUDA graph for %s: these go on one kernel at a time", shape)
-                self._too_large.add(shape)
-                return None
-        self._shapes[shape] = recording
-        if len(self._shapes) > MOST_SHAPES:
-            self._shapes.popitem(last=False)
+        try:
+            recording = self._recordings[shape] = self._recorded(arguments)
+        except RuntimeError as error:  # OutOfMemoryError is one; a device that is broken says so again
+            log.warning("no CUDA graphs from now on, recording %s failed: %s", shape, error)
+            self._of.records = False
         return recording
 
     def _recorded(self, arguments: Sequence[Tensor]) -> _Recording:
-        inputs = [torch.empty(a.shape, dtype=a.dtype, device=self._device).copy_(a) for a in arguments]
-        replay, outputs = self._record(self._function, inputs)
+        inputs = [torch.empty(a.shape, dtype=a.dtype, device=self._of.device).copy_(a) for a in arguments]
+        replay, outputs = self._of.record(self._function, inputs)
         return _Recording(inputs, replay, outputs)
 
 
 class Graphs:
-    """The recorded functions of one network, by name. They share working memory, so one is replayed at a time."""
+    """The recorded functions of one network, by name. They share working memory, so one is replayed at a time.
+
+    records: whether shapes that come again are still recorded; not after a failure, nor once memory ran out.
+    """
 
     def __init__(self, device: torch.device, record: Record | None = None) -> None:
         """record: None is CUDA's."""
-        self._device, self._record, self._lock = device, record or CudaRecorder(device), Lock()
+        self.device, self.turn, self.records = device, _Turn(device), True
+        self.record: Record = record or CudaRecorder(device)
         self._functions = dict[str, Recorded]()
 
     def of(self, name: str, function: Function) -> Recorded:
         """The recorded function of that name: `function`, when it is first asked for."""
         known = self._functions.get(name)
-        return known or self._functions.setdefault(name, Recorded(function, self._device, self._record, self._lock))
+        return known or self._functions.setdefault(name, Recorded(function, self))
+
+    def give_up(self) -> None:
+        """Give all recordings and their memory back, and record no more: memory ran out."""
+        with self.turn:
+            if self.records:
+                log.warning("no CUDA graphs from now on: memory ran out")
+            self.records = False
+            for function in self._functions.values():
+                function.forget()
 
 
 def filled(count: int) -> int:

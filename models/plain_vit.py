@@ -134,9 +134,10 @@ def augmented(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor
     """
     channels, height, width = q.shape[-1], by_row.shape[-1], by_column.shape[-1]
     spare = -(channels + height + width) % WIDTH_STEP
-    queries = F.pad(torch.cat([q * channels**-0.5, by_row, by_column], -1), (0, spare))
-    places = F.pad(own_place(height, width, q), (0, spare)).expand(*k.shape[:3], -1)
-    return F.scaled_dot_product_attention(queries, torch.cat([k, places], -1), v, scale=1.0)
+    zeros = q.new_zeros(1).expand(*q.shape[:3], spare)
+    queries = torch.cat([q * channels**-0.5, by_row, by_column, zeros], -1)
+    keys = torch.cat([k, own_place(height, width, q).expand(*k.shape[:3], -1), zeros], -1)
+    return F.scaled_dot_product_attention(queries, keys, v, scale=1.0)
 
 
 def in_chunks(q: Tensor, k: Tensor, v: Tensor, by_row: Tensor, by_column: Tensor) -> Tensor:

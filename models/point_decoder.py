@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .frame import LOW_RES
+from .graphs import BATCHES, filled
 from .mask_decoder import MASK_TOKENS, MULTI
 from .prompt_encoder import FOREGROUND, PADDING
 from .sam import Sam, plain_arithmetic
@@ -45,12 +46,13 @@ class PointDecoder:
     On a CPU `decode` is a job for the crew (`crew.py`): elsewhere the last bits depend on torch's number of threads.
 
     Args:
-        sam: the network. tokens: (4096, 256), the image, as `Sam.encode` gives it.
+        sam: the network. tokens: (4096, 256), the image, as `Sam.encode` gives it. may_record: where the network is
+            recorded (`graphs.py`); what is recorded keeps its working memory.
     """
 
     @plain_arithmetic
-    def __init__(self, sam: Sam, tokens: Tensor) -> None:
-        self._sam, self._decoder = sam, sam.decoder
+    def __init__(self, sam: Sam, tokens: Tensor, *, may_record: bool = True) -> None:
+        self._sam, self._decoder, self._may_record = sam, sam.decoder, may_record
         self._first, self._second = sam.decoder.transformer.two_layers()
         self._last = sam.decoder.transformer.final_attn_token_to_image
         self._tokens, self._parts = tokens, sam.decoder.parts  # in turn: a part of one point's image fits a CPU's cache
@@ -71,12 +73,17 @@ class PointDecoder:
         """
         if self._each:
             return self._wanted_masks(*self._looked(points.float()), wanted)
-        graphs = self._sam.graphs
-        every = (
-            partial(_every_mask, self._sam) if graphs is None else graphs.of("points", partial(_every_mask, self._sam))
-        )
-        scores, logits = every(self._tokens, points.float().to(self._sam.device))
+        scores, logits = self._every_mask(points.float().to(self._sam.device))
         return Answers(scores, *_all(scores), logits)
+
+    def _every_mask(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        graphs, count = self._sam.graphs, len(points)
+        if graphs is None or not self._may_record or not 0 < count <= BATCHES[0]:
+            return self.every_mask(points)
+        recorded = graphs.of("points", partial(_every_mask, self._sam))
+        full = torch.cat([points, points[-1:].expand(filled(count) - count, -1)])  # few shapes
+        scores, logits = recorded(self._tokens, full)
+        return scores[:count], logits[: CANDIDATES * count]
 
     def every_mask(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 2) x y points on the device -> (B, 3) predicted IoU and (3 B, 256, 256) low-res logits."""

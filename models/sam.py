@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import lru_cache, partial, wraps
-from itertools import groupby
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -22,7 +20,8 @@ from .image_encoder import ImageEncoder, build_image_encoder
 from .layers import has_fused_kernels, pack_layers
 from .mask_decoder import MULTI, SINGLE, MaskDecoder, mask_decoder_state
 from .padding import Padding, encode_picture, pad
-from .prompt_encoder import PADDING, PromptEncoder
+from .prompt_encoder import PromptEncoder
+from .prompt_tensors import PromptTensors, same_shape, shared, stacked
 from .recognise import Architecture
 from .tiny_vit import TinyViT
 from .transformer import CHANNELS, Spread, in_turn
@@ -35,36 +34,6 @@ R = TypeVar("R")
 CPU_PARTS = 4  # of the image, worked on side by side; the last bits of an answer depend on it, and on nothing else
 GPU_CHUNK = 64  # prompts decoded at once where there is memory bandwidth for it
 MOST_RECORDED = 16  # points of a prompt, padding included: longer ones are rare
-
-
-@dataclass(frozen=True, eq=False)
-class PromptTensors:
-    """One object's prompt in the model frame.
-
-    coords: (N, 2) float32 x y: points, then a box's two corners or, without a box, one padding point (0, 0).
-    labels: (N,) int64: 1 foreground, 0 background, 2 and 3 a box's corners, -1 padding.
-    low_res: (256, 256) float32 logits of an earlier mask, or None.
-    """
-
-    coords: Tensor
-    labels: Tensor
-    low_res: Tensor | None = None
-
-    @staticmethod
-    def pack(points: Tensor, labels: Tensor, box: Tensor | None, low_res: Tensor | None = None) -> PromptTensors:
-        """SAM's rule: box corners are two more points; without a box exactly one padding point, if any point.
-
-        Args:
-            points: (N, 2) x y, model frame; labels: (N,); box: (4,) x0 y0 x1 y1, model frame, or None.
-        """
-        if box is not None:
-            extra, kinds = box.reshape(2, 2), [2, 3]
-        elif len(points):
-            extra, kinds = points.new_zeros(1, 2), [PADDING]
-        else:
-            extra, kinds = points.new_zeros(0, 2), []
-        coords = torch.cat([points, extra]).float()
-        return PromptTensors(coords, torch.cat([labels, labels.new_tensor(kinds)]).long(), low_res)
 
 
 class Sam:
@@ -194,7 +163,7 @@ class Sam:
             alone = partial(self._decode_alone, multimask=multimask, spread=threads.spread)
             return threads.map(alone, tokens, prompts)
         answers: dict[int, tuple[Tensor, Tensor]] = {}
-        for group in _same_shape(prompts):
+        for group in same_shape(prompts):
             for first in range(0, len(group), GPU_CHUNK):
                 numbers = group[first : first + GPU_CHUNK]
                 logits, scores = self._decode_together(
@@ -206,7 +175,7 @@ class Sam:
     def _decode_alone(
         self, tokens: Tensor, prompt: PromptTensors, multimask: bool, spread: Spread
     ) -> tuple[Tensor, Tensor]:
-        logits, scores = self._answer(multimask, spread, tokens[None], *_stacked([prompt]))
+        logits, scores = self._answer(multimask, spread, tokens[None], *stacked([prompt]))
         return logits[0], scores[0]
 
     def _decode_together(
@@ -214,18 +183,18 @@ class Sam:
     ) -> tuple[Tensor, Tensor]:
         """Prompts of one token count, all with an earlier mask or none -> (B, C, 256, 256) and (B, C)."""
         if self.graphs is None or len(prompts[0].labels) > MOST_RECORDED:
-            moved = (tensor.to(self.device) for tensor in _stacked(prompts))
-            return self._answer(multimask, in_turn, _shared(tokens), *moved)
+            moved = (tensor.to(self.device) for tensor in stacked(prompts))
+            return self._answer(multimask, in_turn, shared(tokens), *moved)
         count, more = len(prompts), filled(len(prompts)) - len(prompts)
-        images = _shared(tokens + more * tokens[-1:])
+        images = shared(tokens + more * tokens[-1:])
         answer = self.graphs.of(f"decode, {multimask}", partial(self._answer, multimask, in_turn))
-        logits, scores = answer(images, *_stacked(prompts + more * prompts[-1:]))
+        logits, scores = answer(images, *stacked(prompts + more * prompts[-1:]))
         return logits[:count], scores[:count]
 
     def _answer(
         self, multimask: bool, spread: Spread, image: Tensor, coords: Tensor, labels: Tensor, *earlier: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Tensors of `_stacked` on the device, and the (1 or B, 4096, 256) image they ask."""
+        """Tensors of `stacked` on the device, and the (1 or B, 4096, 256) image they ask."""
         dense = self.prompt_encoder.dense(*earlier).to(self.dtype) if earlier else self.no_mask
         sparse = self.prompt_encoder.points(coords, labels)
         return self.decoder(image, dense, self.positions, sparse, MULTI if multimask else SINGLE, spread)
@@ -236,6 +205,13 @@ class Sam:
         record: None is CUDA's.
         """
         self.graphs = Graphs(self.device, record)
+
+    def give_back_memory(self) -> None:
+        """What is held beside weights: memory ran out. Nothing is recorded any more from then on."""
+        if self.graphs is not None:
+            self.graphs.give_up()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 def plain_arithmetic(function: Callable[P, R]) -> Callable[P, R]:
@@ -273,25 +249,3 @@ def _statistics(device: torch.device) -> Tensor:
 
 def _part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in checkpoint.state.items() if name.startswith(prefix)}
-
-
-def _shared(tokens: Sequence[Tensor]) -> Tensor:
-    """(1, 4096, 256) where all prompts ask one image, else (B, 4096, 256)."""
-    first = tokens[0]
-    return first[None] if all(one is first for one in tokens) else torch.stack(list(tokens))
-
-
-def _stacked(prompts: Sequence[PromptTensors]) -> list[Tensor]:
-    """(B, N, 2) coords, (B, N) labels and, where there are earlier masks, (B, 256, 256) logits."""
-    earlier = [prompt.low_res for prompt in prompts if prompt.low_res is not None]
-    given = [torch.stack([prompt.coords for prompt in prompts]), torch.stack([prompt.labels for prompt in prompts])]
-    return [*given, torch.stack(earlier)] if earlier else given
-
-
-def _same_shape(prompts: Sequence[PromptTensors]) -> list[list[int]]:
-    """Numbers of prompts, grouped by token count and by having an earlier mask; original order inside."""
-
-    def shape(number: int) -> tuple[int, bool]:
-        return len(prompts[number].labels), prompts[number].low_res is not None
-
-    return [list(group) for _, group in groupby(sorted(range(len(prompts)), key=shape), key=shape)]

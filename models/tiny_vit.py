@@ -167,7 +167,8 @@ class Stage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, H, W, C) -> (B, H', W', C')."""
-        index = window_index(*x.shape[:3], self.window, self.heads, x.device)
+        batch, height, width, _ = x.shape
+        index = window_index(batch, height, width, self.window, self.heads, x.device)
         for block in self.blocks:
             x = block(x, index)
         return x if self.merge is None else self.merge(x)

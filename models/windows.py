@@ -24,9 +24,16 @@ class WindowIndex:
     padded: bool
 
 
-@lru_cache(maxsize=64)
 def window_index(batch: int, height: int, width: int, window: int, heads: int, device: torch.device) -> WindowIndex:
-    """The index of a (batch, height, width) grid of tokens cut into windows from the top left."""
+    """The index of a (batch, height, width) grid of tokens cut into windows from the top left.
+
+    Those of a GPU are kept for good: there are few, and what is recorded (`graphs.py`) reads them where they are.
+    """
+    kept = _kept_a_while if device.type == "cpu" else _kept_for_good
+    return kept(batch, height, width, window, heads, device)
+
+
+def _made(batch: int, height: int, width: int, window: int, heads: int, device: torch.device) -> WindowIndex:
     rows, columns = -(-height // window), -(-width // window)
     tokens = batch * height * width
     grid = torch.full((batch, rows * window, columns * window), tokens)
@@ -41,6 +48,9 @@ def window_index(batch: int, height: int, width: int, window: int, heads: int, d
         scatter=_invert(place, tokens, heads).int().to(device),
         padded=rows * window != height or columns * window != width,
     )
+
+
+_kept_a_while, _kept_for_good = lru_cache(maxsize=64)(_made), lru_cache(maxsize=None)(_made)
 
 
 def _invert(place: Tensor, tokens: int, heads: int) -> Tensor:

@@ -86,7 +86,7 @@ class Searchable:
         return self._propose(build(Search, options), progress, is_cancelled)
 
     def _propose(self, search: Search, progress: OnProgress | None, is_cancelled: Callable[[], bool]) -> Proposals:
-        peak = Peak(self._network.sam.device)
+        peak = Peak(self._network.sam.device, graphs=self._network.sam.graphs is not None)
         looking = self.looking(search)
         run(looking, progress, is_cancelled)
         return self.proposed(search, looking.finds, peak.read())

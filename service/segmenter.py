@@ -203,6 +203,15 @@ class Segmenter:
                     yield image
                     del image  # while the next one is encoded, only the caller may still hold it
 
+    def give_back_memory(self) -> None:
+        """What a device holds beside the weights, once its memory ran out; with graphs, none is recorded any more."""
+        self._network.sam.give_back_memory()
+
+    @property
+    def has_graphs(self) -> bool:
+        """Whether it was made with graphs=True."""
+        return self._network.sam.graphs is not None
+
     @property
     def channels(self) -> int:
         """Numbers in the embedding of a patch: 256 of SAM."""

@@ -55,10 +55,13 @@ def run(line: Sequence[str]) -> tuple[float, float | None]:
 
 
 class Peak:
-    """The most memory that is taken from now on: of the GPU where the model is on one, else of this process."""
+    """The most memory that is taken from now on: of the GPU where the model is on one, else of this process.
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    graphs: whether CUDA graphs run, whose working memory is reserved, not allocated.
+    """
+
+    def __init__(self, device: torch.device, *, graphs: bool = False) -> None:
+        self._device, self._graphs = device, graphs
         gc.collect()
         self._is_fresh = True
         if device.type == "cuda":
@@ -69,7 +72,8 @@ class Peak:
     def read(self) -> float | None:
         """Megabytes; None where what came before cannot be told from it."""
         if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device) / 1e6
+            most = torch.cuda.max_memory_reserved if self._graphs else torch.cuda.max_memory_allocated
+            return most(self._device) / 1e6
         if not self._is_fresh:
             return None
         found = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)

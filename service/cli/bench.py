@@ -115,7 +115,7 @@ def _measured(
         torch.cuda.set_device(device)  # whose work is waited for
     with download_bar(quiet=quiet) as progress:
         Segmenter(name, **settings, progress=progress)  # fetched, and what is remembered of it is there from now on
-    memory, begun = Peak(device), time.perf_counter()
+    memory, begun = Peak(device, graphs=settings["graphs"]), time.perf_counter()
     segmenter = Segmenter(name, **settings)
     load = time.perf_counter() - begun
     about["models"][name] = segmenter.provenance

@@ -140,17 +140,21 @@ def _apart(found: Found, order: str, least: int) -> list[FoundMask]:
 
 
 class Peak:
-    """The most memory that was taken, from when this is made."""
+    """The most memory that was taken, from when this is made.
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    graphs: whether CUDA graphs run, whose working memory is reserved, not allocated.
+    """
+
+    def __init__(self, device: torch.device, *, graphs: bool = False) -> None:
+        self._device, self._graphs = device, graphs
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
 
     def read(self) -> int | None:
         """Bytes; see `Found`."""
         if self._device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self._device)
+            most = torch.cuda.max_memory_reserved if self._graphs else torch.cuda.max_memory_allocated
+            return most(self._device)
         if sys.platform == "win32":
             return None
         import resource

@@ -99,7 +99,7 @@ class Looking:
             if not len(crop.grid):
                 continue
             frame = Frame(*self.finds.size, crop.window)
-            decoder = PointDecoder(self._sam, self._encode(frame))
+            decoder = PointDecoder(self._sam, self._encode(frame), may_record=self._search.max_memory is None)
             ruler = Ruler(frame, self._search.stability_score_offset, self._threshold)
             yield Progress(self.finds.points, total)
             for points in self._portions(number, crop):
@@ -150,8 +150,7 @@ class Looking:
                 if self._chunk == 1:
                     raise
             self._chunk //= 2  # out here, where the exception and what its frames held are gone
-            if self._sam.device.type == "cuda":
-                torch.cuda.empty_cache()
+            self._sam.give_back_memory()
 
     def _try(self, decoder: PointDecoder, ruler: Ruler, crop: int, points: np.ndarray) -> list[Candidate]:
         chunks = [points[first : first + self._chunk] for first in range(0, len(points), self._chunk)]

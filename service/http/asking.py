@@ -174,7 +174,10 @@ class Asking:
         return key
 
     async def warm_up(self) -> None:
-        """Encode and decode something artificial in each lane, by the shapes that callers will ask for first."""
+        """Encode and decode something artificial in each lane, by the shapes that callers will ask for first.
+
+        Where CUDA graphs are recorded, until they are: a shape's second call is.
+        """
         picture = Picture(np.full((683, 1024, 3), 128, np.uint8))
         frame = Frame.whole(*picture.size)
         prompts = [
@@ -183,7 +186,7 @@ class Asking:
             (Prompt(box=(100, 100, 500, 500)), False),
             (Prompt(points=[(300, 300)], previous=np.zeros((256, 256), np.float32)), False),
         ]
-        for lane in self._service.lanes:
+        for lane in [lane for lane in self._service.lanes for _ in range(self._service.warm_rounds)]:
             done = await lane.submit(Rank.OPEN, "", ENCODE, Encode(picture, frame))
             image: OpenImage = done.value
             for prompt, multimask in prompts:

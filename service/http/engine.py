@@ -116,7 +116,7 @@ class Engine:
 
     def _with_less(self, kind: Hashable, works: Sequence[Any]) -> list[Any]:
         """Again after memory ran out: in halves, or alone once everything that can be spared is given up."""
-        _give_back_memory()
+        self._give_back_memory()
         self._on_out_of_memory()
         if len(works) > 1:
             half = len(works) // 2
@@ -125,8 +125,12 @@ class Engine:
         values = self._try(kind, works)
         if values is not None:
             return values
-        _give_back_memory()
+        self._give_back_memory()
         return [ApiError(503, "out_of_memory", "the device has no memory left for this now", retry_after=5)]
+
+    def _give_back_memory(self) -> None:
+        gc.collect()
+        self.segmenter.give_back_memory()
 
     def _try(self, kind: Hashable, works: Sequence[Any]) -> list[Any] | None:
         """For each piece its value or its exception; None when memory ran out."""
@@ -157,9 +161,3 @@ class Engine:
 
 def _answer(work: Decode, multimask: bool) -> Any:
     return work.finish(ask_together([(work.image, work.prompt)], multimask=multimask)[0])
-
-
-def _give_back_memory() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

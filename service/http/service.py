@@ -86,6 +86,7 @@ class Service:
         self._watch()
         kept = ("model", "digest", "precision", "fit", "refine")
         self._embedding = segmenters[0].embedding_bytes
+        self.warm_rounds = 3 if segmenters[0].has_graphs else 1  # see `Asking.warm_up`
         self._model = repr([self.provenance[name] for name in kept])
 
     def _lanes_away(self, segmenter: Segmenter, encoders: Encoders) -> list[Lane]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from clickmask.models import graphs, image_encoder, plain_vit, sam
 from clickmask.models.checkpoints import Checkpoint, load_checkpoint
 from clickmask.models.frame import Frame
-from clickmask.models.graphs import CudaRecorder, Outputs, Record, Recorded, filled, portions
+from clickmask.models.graphs import Graphs, Outputs, Record, Recorded, filled, portions
 from clickmask.models.point_decoder import PointDecoder
 from clickmask.models.sam import PromptTensors, Sam
 
@@ -50,7 +49,7 @@ class _Counted:
 
 
 def _recorded(function: Callable[..., Outputs], record: Record = record_as_fx) -> Recorded:
-    return Recorded(function, CPU, record, Lock())
+    return Graphs(CPU, record).of("it", function)
 
 
 def test_a_shape_is_recorded_when_it_comes_again_and_then_replayed_on_other_numbers() -> None:
@@ -79,7 +78,7 @@ def test_arguments_of_another_dtype_are_another_shape() -> None:
     assert recorded(torch.ones(3, dtype=torch.float64), b)[0].dtype == torch.float64
 
 
-def test_without_memory_to_record_it_goes_on_as_before_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_where_recording_fails_it_goes_on_as_before_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     asked = list[int]()
 
     def record(function: Any, inputs: Any, /) -> Any:
@@ -90,10 +89,22 @@ def test_without_memory_to_record_it_goes_on_as_before_and_says_so(caplog: pytes
     for number in range(4):
         assert recorded(torch.full((3,), float(number)), torch.zeros(3))[0][0] == 2 * number
     assert len(asked) == 1
-    assert "no memory to record" in caplog.text
+    assert "no CUDA graphs from now on" in caplog.text
 
 
-def test_only_so_many_shapes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_memory_runs_out_all_recordings_go_and_no_more_are_made(caplog: pytest.LogCaptureFixture) -> None:
+    graphs, counted = Graphs(CPU, record_as_fx), _Counted()
+    recorded = graphs.of("it", counted)
+    for _ in range(3):
+        recorded(torch.ones(2), torch.ones(2))
+    before = counted.runs
+    graphs.give_up()
+    for _ in range(3):
+        assert recorded(torch.ones(2), torch.ones(2))[0][0] == 3
+    assert counted.runs == before + 3 and "memory ran out" in caplog.text
+
+
+def test_only_so_many_shapes_are_recorded_and_those_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphs, "MOST_SHAPES", 2)
     counted = _Counted()
     recorded = _recorded(counted)
@@ -101,10 +112,10 @@ def test_only_so_many_shapes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(3):
             recorded(torch.ones(size), torch.ones(size))
     before = counted.runs
-    recorded(torch.ones(3), torch.ones(3))
-    recorded(torch.ones(2), torch.ones(2))
+    for size in (1, 2):
+        recorded(torch.ones(size), torch.ones(size))
     assert counted.runs == before
-    recorded(torch.ones(1), torch.ones(1))
+    recorded(torch.ones(3), torch.ones(3))
     assert counted.runs == before + 1
 
 
@@ -120,8 +131,8 @@ def test_threads_get_their_own_answers() -> None:
 
 
 def test_batches_are_few_and_none_too_small() -> None:
-    assert [filled(count) for count in (1, 2, 3, 5, 33, 64)] == [1, 2, 4, 8, 64, 64]
-    assert [portions(count) for count in (1, 3, 7, 8, 130)] == [[1], [2, 1], [4, 2, 1], [8], [64, 64, 2]]
+    assert [filled(count) for count in (1, 2, 3, 5, 33, 128)] == [1, 2, 4, 8, 64, 128]
+    assert [portions(count) for count in (1, 3, 7, 8, 200)] == [[1], [2, 1], [4, 2, 1], [8], [128, 64, 8]]
 
 
 def _network(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> Sam:
@@ -164,9 +175,12 @@ def test_points_of_a_search_are_recorded_too(
     recorded.use_graphs(record_as_fx)
     for number in range(4):
         random = torch.Generator().manual_seed(number)
-        tokens, points = torch.randn(4096, 256, generator=random), 1024 * torch.rand(3, 2, generator=random)
+        tokens, points = torch.randn(4096, 256, generator=random), 1024 * torch.rand(4, 2, generator=random)
         one, other = (PointDecoder(network, tokens).decode(points, torch.isfinite) for network in (plain, recorded))
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+        fewer = PointDecoder(recorded, tokens).decode(points[:3], torch.isfinite)  # filled up, and cut again
+        torch.testing.assert_close(fewer.logits, one.logits[:9], rtol=0, atol=1e-3)
+        assert fewer.scores.shape == (3, 3) and len(fewer.point) == 9
         prompt = PromptTensors.pack(points[1:2], torch.tensor([1]), None)
         ((logits, scores),) = plain.decode(tokens, [prompt], multimask=True)
         torch.testing.assert_close(one.logits[3:6], logits, rtol=0, atol=1e-3)
@@ -222,7 +236,7 @@ def test_prompts_of_many_points_are_not_recorded(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_cuda_replays_what_it_recorded_on_other_numbers() -> None:
     device = torch.device("cuda")
-    recorded = Recorded(_Counted(), device, CudaRecorder(device), Lock())
+    recorded = Graphs(device).of("it", _Counted())
     for number in range(6):
         a, b = torch.full((64, 64), float(number)), torch.arange(64.0)
         first, second = recorded(a, b)
