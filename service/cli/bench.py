@@ -92,6 +92,8 @@ def _check_files(models: list[str], photo: Path | None, json_file: str | None, p
     if photo is not None:
         read_picture(photo)
     chosen = [path for path in (plot, None if json_file in (None, STREAM) else Path(json_file)) if path is not None]
+    if plot is not None and plot.suffix.lower() != ".svg":
+        raise OutputError(f"{plot}: the picture is an SVG: give it a name that ends in .svg")
     for number, path in enumerate(chosen):
         guard_output(path, [*files, *([] if photo is None else [photo]), *chosen[:number]])
         if path.is_dir():

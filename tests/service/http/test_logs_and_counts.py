@@ -15,6 +15,8 @@ from layers import logged
 from load import CLICK, HeldSegmenter, app_of, client_of, strip
 from serving import serve, wait_until
 
+from clickmask import Segmenter
+
 COUNT = 500
 SECRET = "canary-of-a-file-name"
 RARE = ("PATCH", "PUT", "TRACE", "PROPFIND", "LOCK", "SEARCH")  # methods; others do not get past the server's parser
@@ -102,3 +104,15 @@ def test_names_that_clients_make_up_make_no_series(url: str, app: Any) -> None:
     series = [{line.rpartition(" ")[0] for line in text.splitlines() if line[0] != "#"} for text in (first, second)]
     assert len(series[1]) < 500
     assert all('route="/metrics"' in line for line in series[1] - series[0])
+
+
+def test_what_a_model_does_not_do_is_no_error_of_the_server(hq_file: Path, tmp_path: Path) -> None:
+    app = app_of(Segmenter(str(hq_file), device="cpu"), tmp_path)
+    with serve(app) as url, logged() as lines:
+        image = httpx.post(f"{url}/v1/images", content=strip(1), timeout=60).json()["id"]
+        answer = httpx.post(f"{url}/v1/images/{image}/everything", json={}, timeout=60)
+        asked = httpx.post(f"{url}/v1/images/{image}/attention", json={"points": [[9, 9]]}, timeout=60)
+        wait_until(lambda: len(lines) >= 3)
+    for one, what in ((answer, "everything"), (asked, "attention")):
+        assert one.status_code == 422 and f"{what}: HQ-SAM has masks for clicks and boxes alone" in one.text
+    assert not any("trace" in line or line.get("level") == "error" for line in lines)
