@@ -139,7 +139,7 @@ class Recorded:
         try:
             recording = self._recordings[shape] = self._recorded(arguments)
         except RuntimeError as error:  # OutOfMemoryError is one; a device that is broken says so again
-            log.warning("no CUDA graphs from now on, recording %s failed: %s", shape, error)
+            log.warning("no more CUDA graphs: recording %s failed: %s", shape, error)
             self._of.records = False
         return recording
 
@@ -170,7 +170,7 @@ class Graphs:
         """Give all recordings and their memory back, and record no more: memory ran out."""
         with self.turn:
             if self.records:
-                log.warning("no CUDA graphs from now on: memory ran out")
+                log.warning("all CUDA graphs are given up: memory ran out")
             self.records = False
             for function in self._functions.values():
                 function.forget()

@@ -89,7 +89,7 @@ def test_where_recording_fails_it_goes_on_as_before_and_says_so(caplog: pytest.L
     for number in range(4):
         assert recorded(torch.full((3,), float(number)), torch.zeros(3))[0][0] == 2 * number
     assert len(asked) == 1
-    assert "no CUDA graphs from now on" in caplog.text
+    assert "no more CUDA graphs: recording" in caplog.text
 
 
 def test_when_memory_runs_out_all_recordings_go_and_no_more_are_made(caplog: pytest.LogCaptureFixture) -> None:
