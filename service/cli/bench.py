@@ -15,7 +15,6 @@ from rich.console import Console
 
 from ...models.errors import OutputError
 from . import options as o
-from .outputs import check_folder
 from .progress import download_bar
 from .settings import parse_model
 from .shell import STREAM, say, show, take_sigterm, write_stdout
@@ -85,6 +84,7 @@ def _check_files(models: list[str], photo: Path | None, json_file: str | None, p
     from ..cache import cache_folder
     from ..files import guard_output
     from ..images import read_picture
+    from .outputs import check_folder
 
     files = [name for name in models if name not in VARIANTS]
     for path in files:
