@@ -12,8 +12,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,32 +29,29 @@ Outputs = tuple[Tensor, ...]
 Function = Callable[..., Outputs]
 
 
-class Record(Protocol):
-    """Record a function of some tensors, which stay where they are: how to replay it, and where it writes its values.
-
-    The numbers in the tensors may be others when it is replayed.
-    """
-
-    def __call__(self, function: Function, inputs: Sequence[Tensor], /) -> tuple[Callable[[], object], Outputs]: ...
-
-
 @dataclass(frozen=True, eq=False)
-class _Recording:
+class Recording:
     """A function at one shape: tensors that it reads, how to run it, and tensors that it writes."""
 
-    inputs: list[Tensor]
+    inputs: Sequence[Tensor]
     replay: Callable[[], object]
     outputs: Outputs
 
     def __call__(self, arguments: Sequence[Tensor]) -> Outputs:
+        """The function's values for other numbers."""
         for place, argument in zip(self.inputs, arguments, strict=True):
             place.copy_(argument, non_blocking=True)
         self.replay()
         return tuple(output.clone() for output in self.outputs)  # the next one to ask overwrites them
 
 
+Run = Callable[[Sequence[Tensor]], Outputs]  # as `Recording` does
+Record = Callable[[Function, Sequence[Tensor]], Run]  # a function, and tensors that it may keep for what it reads
+
+
 class CudaRecorder:
-    """Records on a CUDA device. What is recorded shares its working memory, so one is replayed at a time.
+    """Records on a CUDA device. What is recorded shares its working memory: threads take turns, and the device, too,
+    runs one after the other, whatever streams they ask from.
 
     Memory is shared among recordings of one pool and one stream alone, which does nothing else. Libraries' workspaces
     are first asked for on that stream while it is recorded: so they lie in the pool, and stay there with it.
@@ -63,8 +61,9 @@ class CudaRecorder:
         self._device = device
         self._pool: Any = None  # both made with the first recording: whoever never records never touches the device
         self._stream: torch.cuda.Stream | None = None
+        self._last: torch.cuda.Event | None = None  # the end of the run before
 
-    def __call__(self, function: Function, inputs: Sequence[Tensor], /) -> tuple[Callable[[], object], Outputs]:
+    def __call__(self, function: Function, inputs: Sequence[Tensor], /) -> Run:
         with _capturing, torch.cuda.device(self._device):
             here, pool = torch.cuda.current_stream(), self._pool or torch.cuda.graph_pool_handle()
             self._stream = self._stream or torch.cuda.Stream()
@@ -76,28 +75,16 @@ class CudaRecorder:
             finally:
                 torch.cuda.set_stream(here)  # where the end of a recording fails, torch leaves its own
             self._pool = pool
-        return graph.replay, outputs
+        return partial(self._run, Recording(inputs, graph.replay, outputs))
 
-
-class _Turn:
-    """One at a time: threads, and what they ask of a CUDA device from whatever streams."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device, self._lock = device, Lock()
-        self._last: torch.cuda.Event | None = None
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
+    def _run(self, recording: Recording, arguments: Sequence[Tensor]) -> Outputs:
+        stream = torch.cuda.current_stream(self._device)
         if self._last is not None:
-            torch.cuda.current_stream(self._device).wait_event(self._last)
-
-    def __exit__(self, *error: object) -> None:
-        try:
-            if self._device.type == "cuda":
-                self._last = self._last or torch.cuda.Event()
-                self._last.record(torch.cuda.current_stream(self._device))
-        finally:
-            self._lock.release()
+            stream.wait_event(self._last)
+        values = recording(arguments)
+        self._last = self._last or torch.cuda.Event()
+        self._last.record(stream)
+        return values
 
 
 class Recorded:
@@ -111,14 +98,14 @@ class Recorded:
 
     def __init__(self, function: Function, of: Graphs) -> None:
         self._function, self._of = function, of
-        self._recordings = dict[Hashable, _Recording]()
+        self._recordings = dict[Hashable, Run]()
         self._seen = set[Hashable]()
 
     @torch.inference_mode()
     def __call__(self, *arguments: Tensor) -> Outputs:
         """The function's values."""
         shape = tuple((tuple(argument.shape), argument.dtype) for argument in arguments)
-        with self._of.turn:
+        with self._of.lock:
             recording = self._known(shape, arguments)
             if recording is not None:
                 return recording(arguments)
@@ -128,7 +115,7 @@ class Recorded:
         """Give all recordings up."""
         self._recordings.clear()
 
-    def _known(self, shape: Hashable, arguments: Sequence[Tensor]) -> _Recording | None:
+    def _known(self, shape: Hashable, arguments: Sequence[Tensor]) -> Run | None:
         """The recording of a shape, made now if it comes for the second time."""
         recording = self._recordings.get(shape)
         if recording is not None or not self._of.records or len(self._recordings) >= MOST_SHAPES:
@@ -143,10 +130,9 @@ class Recorded:
             self._of.records = False
         return recording
 
-    def _recorded(self, arguments: Sequence[Tensor]) -> _Recording:
+    def _recorded(self, arguments: Sequence[Tensor]) -> Run:
         inputs = [torch.empty(a.shape, dtype=a.dtype, device=self._of.device).copy_(a) for a in arguments]
-        replay, outputs = self._of.record(self._function, inputs)
-        return _Recording(inputs, replay, outputs)
+        return self._of.record(self._function, inputs)
 
 
 class Graphs:
@@ -157,7 +143,7 @@ class Graphs:
 
     def __init__(self, device: torch.device, record: Record | None = None) -> None:
         """record: None is CUDA's."""
-        self.device, self.turn, self.records = device, _Turn(device), True
+        self.device, self.lock, self.records = device, Lock(), True
         self.record: Record = record or CudaRecorder(device)
         self._functions = dict[str, Recorded]()
 
@@ -168,7 +154,7 @@ class Graphs:
 
     def give_up(self) -> None:
         """Give all recordings and their memory back, and record no more: memory ran out."""
-        with self.turn:
+        with self.lock:
             if self.records:
                 log.warning("all CUDA graphs are given up: memory ran out")
             self.records = False

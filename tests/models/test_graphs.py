@@ -16,7 +16,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from clickmask.models import graphs, image_encoder, plain_vit, sam
 from clickmask.models.checkpoints import Checkpoint, load_checkpoint
 from clickmask.models.frame import Frame
-from clickmask.models.graphs import Graphs, Outputs, Record, Recorded, filled, portions
+from clickmask.models.graphs import Graphs, Outputs, Record, Recorded, Recording, filled, portions
 from clickmask.models.point_decoder import PointDecoder
 from clickmask.models.sam import PromptTensors, Sam
 
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 ASKING = ("_local_scalar_dense", "lift_fresh", "nonzero", "aten.item")  # operators for which the host waits
 
 
-def record_as_fx(function: Callable[..., Outputs], inputs: Sequence[Tensor], /) -> tuple[Callable[[], object], Outputs]:
+def record_as_fx(function: Callable[..., Outputs], inputs: Sequence[Tensor], /) -> Recording:
     recorded = make_fx(lambda given: function(*given))(list(inputs))
     asking = [str(node.target) for node in recorded.graph.nodes if any(name in str(node.target) for name in ASKING)]
     assert not asking, "the host would have to wait for the device"
@@ -34,7 +34,7 @@ def record_as_fx(function: Callable[..., Outputs], inputs: Sequence[Tensor], /) 
         for place, value in zip(outputs, recorded(list(inputs)), strict=True):
             place.copy_(value)
 
-    return replay, outputs
+    return Recording(inputs, replay, outputs)
 
 
 class _Counted:

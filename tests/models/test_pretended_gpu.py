@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode  # pyright: ignore[repo
 
 from clickmask.models.checkpoints import Checkpoint, load_checkpoint
 from clickmask.models.frame import Frame
-from clickmask.models.graphs import Outputs
+from clickmask.models.graphs import Outputs, Recording
 from clickmask.models.point_decoder import PointDecoder
 from clickmask.models.sam import PromptTensors, Sam
 
@@ -33,24 +33,14 @@ def _assign(module: nn.Module, change: Callable[[Tensor], Tensor], recurse: bool
     return module
 
 
-def _record(function: Callable[..., Outputs], inputs: Sequence[Tensor], /) -> tuple[Callable[[], object], Outputs]:
-    return (lambda: function(*inputs)), function(*inputs)
+def _record(function: Callable[..., Outputs], inputs: Sequence[Tensor], /) -> Recording:
+    return Recording(inputs, lambda: function(*inputs), function(*inputs))
 
 
 def _prompts() -> list[PromptTensors]:
     point, one, box = torch.rand(1, 2), torch.tensor([1]), torch.tensor([1.0, 2, 300, 400])
     click = PromptTensors.pack(point, one, None)
     return [click, click, click, PromptTensors.pack(point, one, box, torch.zeros(256, 256))]
-
-
-class _NoTurn:
-    """Takes the place of what would make a real event on the device."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *error: object) -> None:
-        pass
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -72,8 +62,6 @@ def test_all_runs_on_the_device_in_its_dtype(
         sam = Sam(replace(weights, state=there), GPU, dtype)
         _use(sam, family)
         sam.use_graphs(_record)
-        assert sam.graphs is not None
-        sam.graphs.turn = _NoTurn()  # type: ignore[assignment]
         for _ in range(3):
             _use(sam, family)
 
