@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from ...models.errors import StoppedError
+from ..everything.proposals import Peak as GpuPeak
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # Linux
 # A process counts what its parent held when it was started, so a large one must not be the parent. (Windows: no word.)
@@ -57,23 +58,18 @@ def run(line: Sequence[str]) -> tuple[float, float | None]:
 class Peak:
     """The most memory that is taken from now on: of the GPU where the model is on one, else of this process.
 
-    graphs: whether CUDA graphs run, whose working memory is reserved, not allocated.
+    graphs: whether CUDA graphs run.
     """
 
     def __init__(self, device: torch.device, *, graphs: bool = False) -> None:
-        self._device, self._graphs = device, graphs
         gc.collect()
-        self._is_fresh = True
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        else:
-            self._is_fresh = _begin_anew()
+        self._of_gpu = GpuPeak(device, graphs=graphs) if device.type == "cuda" else None
+        self._is_fresh = self._of_gpu is not None or _begin_anew()
 
     def read(self) -> float | None:
         """Megabytes; None where what came before cannot be told from it."""
-        if self._device.type == "cuda":
-            most = torch.cuda.max_memory_reserved if self._graphs else torch.cuda.max_memory_allocated
-            return most(self._device) / 1e6
+        if self._of_gpu is not None:
+            return (self._of_gpu.read() or 0) / 1e6
         if not self._is_fresh:
             return None
         found = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
